@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# Language level, warnings (all of them errors) and the sanitizers a preset asks for.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # Locks are annotated (base/mutex.h); a wrong use of one is an error here.
+  add_compile_options(-Wthread-safety)
+endif()
+
+set(NETCOW_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
+if(NETCOW_SANITIZE)
+  add_compile_options(-fsanitize=${NETCOW_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${NETCOW_SANITIZE})
+endif()
+
+option(NETCOW_COVERAGE "Build with coverage counters (clang)" OFF)
+if(NETCOW_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# netcow_part(NAME SOURCES file... DEPENDS target...): one folder of src/ as a static library
+# netcow_NAME. A part may depend only on those that stand above it in src/CMakeLists.txt.
+function(netcow_part name)
+  cmake_parse_arguments(PART "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(PART_SOURCES)
+    add_library(netcow_${name} STATIC ${PART_SOURCES})
+    target_include_directories(netcow_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(netcow_${name} PUBLIC ${PART_DEPENDS})
+  else()
+    add_library(netcow_${name} INTERFACE)
+    target_include_directories(netcow_${name} INTERFACE ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(netcow_${name} INTERFACE ${PART_DEPENDS})
+  endif()
+endfunction()
+
+# netcow_test(NAME SOURCES file... DEPENDS target... [LABELS label...] [TIMEOUT seconds]): one
+# GoogleTest program; each of its tests is one test of ctest. Labels: `unit` (the default) runs
+# under the sanitizers too, `system` needs /dev/fuse and the built netcow program.
+function(netcow_test name)
+  cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  if(NOT TEST_LABELS)
+    set(TEST_LABELS unit)
+  endif()
+  if(NOT TEST_TIMEOUT)
+    set(TEST_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${TEST_DEPENDS} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(
+    ${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT})
+endfunction()

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "format/session_files.h"
+
+#include <algorithm>
+
+namespace netcow {
+namespace {
+
+template <std::size_t N>
+bool terminated(const char (&text)[N]) {
+  return std::find(text, text + N, '\0') != text + N;
+}
+
+}  // namespace
+
+MetaLayout MetaLayout::forMaxImageSize(std::uint64_t maxImageSize) {
+  constexpr std::uint64_t kPageSize = 4096;
+  MetaLayout layout{};
+  layout.startL1 = kStartL1;
+  layout.tables = tableCountFor(maxImageSize);
+  const std::uint64_t endOfL1 = kStartL1 + layout.tables * sizeof(TableIndex);
+  layout.startL2 = static_cast<std::uint32_t>(roundUp(endOfL1, kTableBytes));
+  layout.metaSize = roundUp(layout.startL2 + layout.tables * kTableBytes, kPageSize);
+  return layout;
+}
+
+std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize) {
+  if (header.magic == swapBytes(kMetaMagic)) {
+    return "was written on a machine with the other byte order (wrong endianness)";
+  }
+  if (header.magic != kMetaMagic) {
+    return "does not begin with the magic number of a session";
+  }
+  if (header.version != kSessionVersion) {
+    return "has version " + std::to_string(header.version) + ", only " +
+           std::to_string(kSessionVersion) + " is known";
+  }
+  if (header.blockSize != 0 && header.blockSize != static_cast<std::int32_t>(kBlockSize)) {
+    return "has blocks of " + std::to_string(header.blockSize) + " bytes instead of 4096";
+  }
+  if (header.bitfieldSize != kBitfieldSize) {
+    return "has bitfields of " + std::to_string(header.bitfieldSize) + " bytes instead of 40";
+  }
+  if (header.maxImageSize == 0 || header.maxImageSize > kLargestImageSize) {
+    return "allows images of " + std::to_string(header.maxImageSize) + " bytes, out of range";
+  }
+  if (header.imageSize > header.maxImageSize) {
+    return "has an image larger than its own maximum";
+  }
+  const std::uint64_t tables = tableCountFor(header.maxImageSize);
+  const std::uint64_t endOfL1 = header.startL1 + tables * sizeof(TableIndex);
+  if (header.startL1 < sizeof(MetaHeader) || endOfL1 > header.startL2 || header.metaSize < 0 ||
+      header.startL2 + tables * kTableBytes > static_cast<std::uint64_t>(header.metaSize)) {
+    return "has tables that overlap or lie outside the file";
+  }
+  if (fileSize < static_cast<std::uint64_t>(header.metaSize)) {
+    return "is truncated: " + std::to_string(fileSize) + " of " + std::to_string(header.metaSize) +
+           " bytes";
+  }
+  if (header.nextL2 < 0 || static_cast<std::uint64_t>(header.nextL2) > tables) {
+    return "hands out more tables than it has room for";
+  }
+  if (header.nextClusterOffset < static_cast<std::int64_t>(kFirstClusterOffset) ||
+      static_cast<std::uint64_t>(header.nextClusterOffset) % kClusterSize != 0) {
+    return "has a next cluster offset that no cluster can have";
+  }
+  if (!terminated(header.uuid) || !terminated(header.imageName)) {
+    return "has a name or uuid that does not end";
+  }
+  return {};
+}
+
+}  // namespace netcow

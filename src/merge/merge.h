@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "session/session.h"
+
+namespace netcow {
+
+/// What one merge does: the base cut to `originalFileSize`, grown with zeros to `newFileSize`,
+/// the local blocks of the session on top, cut to `newFileSize`.
+struct MergeRequest {
+  std::string baseFile;
+  std::string outputFile;              ///< must not exist; appears whole or not at all
+  std::uint64_t originalFileSize = 0;  ///< bytes; the session's validRemoteSize
+  std::uint64_t newFileSize = 0;       ///< bytes; the session's imageSize
+};
+
+/// Watched and steered from other threads while mergeSession() runs.
+struct MergeProgress {
+  std::atomic<std::uint64_t> mergedClusters = 0;
+  std::atomic<std::uint64_t> totalClusters = 0;
+  std::atomic<bool> cancel = false;  ///< set: mergeSession() throws ECANCELED soon, leaving nothing
+};
+
+struct MergeResult {
+  std::uint64_t clusters = 0;  ///< laid on top
+  std::uint64_t blocks = 0;    ///< laid on top
+  bool reflinked = false;      ///< the base was shared instead of copied
+};
+
+/// Makes the new image file: in a temporary file in the folder of the output, synced, then given
+/// its name without ever replacing another file, then the folder synced. Blocks; the session must
+/// not change meanwhile. Throws std::system_error or UserError (EEXIST when the output is there).
+MergeResult mergeSession(const Session& session, const MergeRequest& request,
+                         MergeProgress& progress);
+
+}  // namespace netcow

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+
+namespace netcow {
+
+/// The queue of dirty clusters, in the order of their age.
+///
+/// Every call costs by the number of dirty clusters, never by that of local ones. Writers call in
+/// only when a cluster turns dirty; how old its newest change is, the session asks when its turn
+/// comes. Thread-safe.
+class DirtyClusters {
+ public:
+  /// Puts in a cluster that is not in here.
+  void add(std::uint64_t cluster, Clock::Time changedAt);
+
+  /// Takes out a cluster that was added with a time at or before `latest`; the oldest first.
+  std::optional<std::uint64_t> takeOlderThan(Clock::Time latest);
+
+  [[nodiscard]] std::optional<Clock::Time> oldest() const;
+  [[nodiscard]] std::uint64_t size() const;
+  /// Entries with a time at or before `latest`.
+  [[nodiscard]] std::uint64_t countOlderThan(Clock::Time latest) const;
+
+ private:
+  mutable Mutex mutex_;
+  std::set<std::pair<Clock::Time, std::uint64_t>> entries_ NETCOW_GUARDED_BY(mutex_);
+};
+
+}  // namespace netcow

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <vector>
+
+// Everything session/ does to files goes through these two interfaces, so that a test can keep,
+// drop or tear what was not synced, fail any operation, and crash after any of them.
+namespace netcow {
+
+/// One open file. Thread-safe: all access is at explicit offsets. Errors are errno codes.
+class File {
+ public:
+  virtual ~File() = default;
+
+  /// Reads all of `buffer`; what lies behind the end of the file reads as zeros.
+  virtual std::error_code read(std::span<std::byte> buffer, std::uint64_t offset) = 0;
+  /// Reads one run into several buffers, otherwise as read().
+  virtual std::error_code readInto(std::span<const std::span<std::byte>> buffers,
+                                   std::uint64_t offset) = 0;
+  /// Writes all of `bytes`, growing the file when needed. Survives a power cut only after sync().
+  virtual std::error_code write(std::span<const std::byte> bytes, std::uint64_t offset) = 0;
+  /// Makes a range read as zeros and gives its space back where the file system can; the size
+  /// of the file stays. Durable after sync().
+  virtual std::error_code punch(std::uint64_t offset, std::uint64_t length) = 0;
+  virtual std::error_code resize(std::uint64_t size) = 0;
+  /// fdatasync: everything written so far, and what is needed to read it, survives a power cut.
+  virtual std::error_code sync() = 0;
+  virtual std::error_code size(std::uint64_t& bytes) = 0;
+
+  /// What tells this file from every other one, and from itself after a change.
+  struct Identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t birthNanoseconds = 0;  ///< 0 where the file system does not keep it
+    std::int64_t modifiedNanoseconds = 0;
+  };
+  virtual std::error_code identify(Identity& identity) = 0;
+
+  /// Tries to become the only one that holds this file locked, until it is closed; another
+  /// holder (also in the same process) makes it fail with EWOULDBLOCK.
+  virtual std::error_code lockExclusively() = 0;
+};
+
+/// The files of one session directory. Thread-safe.
+class Folder {
+ public:
+  virtual ~Folder() = default;
+
+  /// Opens a file for reading and writing. ENOENT when it is missing.
+  virtual std::error_code open(const std::string& name, std::unique_ptr<File>& file) = 0;
+  /// As open(), for reading only: nothing else is called on such a file.
+  virtual std::error_code openReadOnly(const std::string& name, std::unique_ptr<File>& file) = 0;
+  /// Creates a file with mode 0600; EEXIST when there is one.
+  virtual std::error_code create(const std::string& name, std::unique_ptr<File>& file) = 0;
+  virtual std::error_code remove(const std::string& name) = 0;
+  /// Makes the names survive a power cut.
+  virtual std::error_code sync() = 0;
+  /// For messages.
+  [[nodiscard]] virtual const std::string& path() const = 0;
+  /// The running kernel's boot id: unsynced state of another boot is never trusted.
+  [[nodiscard]] virtual std::string bootId() const = 0;
+};
+
+/// The real thing; `path` must be an existing folder (throws std::system_error otherwise).
+std::unique_ptr<Folder> openFolder(const std::string& path);
+
+}  // namespace netcow

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/unique_function.h"
+#include "format/image_name.h"
+
+namespace netcow {
+
+/// Where the base of a mount is read from: one image in one revision, which never changes.
+/// All methods are thread-safe.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  /// The image as the source knows it; the revision is never 0 for a dnbd3 source.
+  [[nodiscard]] virtual const ImageName& image() const = 0;
+
+  /// Bytes; constant. A dnbd3 source always has a multiple of 4096, a file any size.
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+
+  /// Fills `buffer` with the bytes at `offset`; the range must lie within size().
+  ///
+  /// `done` is called exactly once, in the calling thread before read() returns or later on a
+  /// thread of the source; `buffer` must stay valid until then. `done` must not block and must
+  /// not destroy the source. A source that waits for a server to come back may take any time;
+  /// stop() ends the wait.
+  virtual void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) = 0;
+
+  /// Answers every pending read with EIO, and every later one at once. After it returned no
+  /// completion runs any more.
+  virtual void stop() = 0;
+
+  /// One line or more for people, each ended by a newline: where the data comes from, how the
+  /// connection is.
+  [[nodiscard]] virtual std::string statusText() const = 0;
+};
+
+}  // namespace netcow
