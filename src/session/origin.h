@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace netcow {
+
+/// How far the merge of a session's upload has come.
+enum class MergeState {
+  none,     ///< never asked for, or not accepted so far
+  done,     ///< accepted by the server: never asked again
+  refused,  ///< the server will not merge
+};
+
+/// What a session's format has no field for, kept beside it as origin.json: where its base came
+/// from and where its changes go. Written by netcow only; the reference client ignores it.
+struct Origin {
+  std::string imageName;
+  std::uint16_t revision = 0;  ///< of the base, never 0
+  std::uint64_t baseSize = 0;  ///< bytes
+  std::string source;          ///< URL or host list it was mounted from
+  std::string uploadPrefix;    ///< empty = stays local
+  MergeState merge = MergeState::none;
+
+  /// Replaces the file in the session's folder, durably. Throws std::system_error.
+  void save(const std::string& directory) const;
+
+  /// Nothing if there is no such file (a session of the reference client). Throws UserError if it
+  /// cannot be understood.
+  static std::optional<Origin> load(const std::string& directory);
+};
+
+}  // namespace netcow
