@@ -2,7 +2,6 @@
 #include "upload/merge_plan.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace netcow {
@@ -11,24 +10,7 @@ namespace {
 /// How often a server that took the merge may fail to tell of it before its word is trusted.
 constexpr std::uint32_t kSilencesForgiven = 10;
 
-constexpr std::array<std::pair<MergeState, std::string_view>, 4> kStateTexts = {{
-    {MergeState::none, "none"},
-    {MergeState::asked, "asked"},
-    {MergeState::accepted, "accepted"},
-    {MergeState::failed, "failed"},
-}};
-
 }  // namespace
-
-std::string_view toText(MergeState state) {
-  return kStateTexts.at(static_cast<std::size_t>(state)).second;
-}
-
-MergeState parseMergeState(std::string_view text) {
-  const auto* const found = std::find_if(kStateTexts.begin(), kStateTexts.end(),
-                                         [&](const auto& entry) { return entry.second == text; });
-  return found != kStateTexts.end() ? found->first : MergeState::none;
-}
 
 MergePlan::MergePlan(MergeState earlier, const UploadRules& rules, const Clock& clock)
     : rules_(rules),

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/clock.h"
+#include "session/origin.h"
 #include "upload/http_answer.h"
 #include "upload/upload_schedule.h"
 
@@ -21,18 +21,6 @@
 // session it forgot when it was restarted, which is why one 404 is forgiven. The reference server
 // claims "Copying" for ever, so only a server that was heard to say something else is waited for.
 namespace netcow {
-
-/// How far the merge of a session has come; remembered across runs so that no merge is ever asked
-/// again after it was accepted.
-enum class MergeState {
-  none,      ///< never asked
-  asked,     ///< asked, no answer known yet: it may have arrived
-  accepted,  ///< the server took it; never ask again
-  failed,    ///< refused, or taken and then failed: may be asked again by another run
-};
-std::string_view toText(MergeState state);
-/// MergeState::none for a text that toText() never gives.
-MergeState parseMergeState(std::string_view text);
 
 /// Not thread-safe; `clock` must outlive it.
 class MergePlan {
