@@ -253,8 +253,9 @@ bool ScriptedDnbd3Server::Client::answerBlock(const dnbd3::RequestHeader& reques
   const std::uint64_t offset = request.offset();
   const std::uint64_t size = request.size;
   const bool isOutside = offset > server_.size_ || size > server_.size_ - offset;
-  const auto fault = isTurn(script_.faultEvery) ? std::optional(script_.fault) : std::nullopt;
-  if (isOutside || fault == Script::Fault::error || (script_.refuses && script_.refuses(offset))) {
+  const bool isFaulty = isTurn(script_.faultEvery);
+  const auto has = [&](Script::Fault fault) { return isFaulty && script_.fault == fault; };
+  if (isOutside || has(Script::Fault::error) || (script_.refuses && script_.refuses(offset))) {
     const auto error = replyHeader(dnbd3::Command::error, request.handle, 0);
     append(outgoing_, std::as_bytes(std::span(&error, 1)));
     return true;
@@ -262,21 +263,21 @@ bool ScriptedDnbd3Server::Client::answerBlock(const dnbd3::RequestHeader& reques
   auto header = replyHeader(dnbd3::Command::getBlock, request.handle, size);
   dnbd3::Bytes payload(size);
   server_.content_(offset, payload);
-  if (fault == Script::Fault::wrongMagic) {
+  if (has(Script::Fault::wrongMagic)) {
     header.magic = 0x7274;
-  } else if (fault == Script::Fault::unknownHandle) {
+  } else if (has(Script::Fault::unknownHandle)) {
     header.handle = request.handle + 1'000'000'007;
-  } else if (fault == Script::Fault::tooLong) {
+  } else if (has(Script::Fault::tooLong)) {
     payload.resize(payload.size() + 512);
     header.size = static_cast<std::uint32_t>(payload.size());
-  } else if (fault == Script::Fault::tooShort) {
+  } else if (has(Script::Fault::tooShort)) {
     payload.resize(payload.size() / 2);
     header.size = static_cast<std::uint32_t>(payload.size());
   }
   if (isTurn(script_.cutInside)) {
     payload.resize(payload.size() / 2);
   }
-  for (int i = 0; i < (fault == Script::Fault::twice ? 2 : 1); ++i) {
+  for (int i = 0; i < (has(Script::Fault::twice) ? 2 : 1); ++i) {
     append(outgoing_, std::as_bytes(std::span(&header, 1)));
     append(outgoing_, payload);
   }
