@@ -10,6 +10,7 @@
 namespace netcow {
 
 NLOHMANN_JSON_SERIALIZE_ENUM(MergeState, {{MergeState::none, "none"},
+                                          {MergeState::asked, "asked"},
                                           {MergeState::done, "done"},
                                           {MergeState::refused, "refused"}})
 

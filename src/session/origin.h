@@ -10,6 +10,7 @@ namespace netcow {
 /// How far the merge of a session's upload has come.
 enum class MergeState {
   none,     ///< never asked for, or not accepted so far
+  asked,    ///< asked for, no answer is known: it may have been accepted
   done,     ///< accepted by the server: never asked again
   refused,  ///< the server will not merge
 };

@@ -117,7 +117,7 @@ void Uploader::doRound() {
 void Uploader::obeyWishes() {
   if (cancelled_) {
     if (phase_ == Phase::merging) {
-      const bool accepted = mergePlan_->state() == MergeState::accepted;
+      const bool accepted = mergePlan_->state() == MergeState::done;
       end(accepted ? UploadStatus::State::done : UploadStatus::State::cancelled,
           accepted ? ExitStatus::done : ExitStatus::notMerged,
           accepted ? "all changes are uploaded, and the server took the merge"
@@ -178,7 +178,8 @@ void Uploader::startUploads() {
     if (*cluster * kClusterSize >= session_.imageSize()) {
       skip(*cluster);
     } else {
-      client_.start(UploadClient::Purpose::update, requests_->makeUpdate(session_, *cluster),
+      client_.start(UploadClient::Purpose::update,
+                    requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter),
                     *cluster);
       schedule_.started();
     }
@@ -187,8 +188,9 @@ void Uploader::startUploads() {
 
 void Uploader::skip(std::uint64_t cluster) {
   if (phase_ == Phase::mounted) {
-    schedule_.defer(cluster);  // the image may grow again
+    schedule_.defer(cluster);  // the image may be growing at this moment
   } else {
+    // Growing the image in a later run zeroes the cluster, and so makes it dirty again.
     session_.acknowledgeUpload(cluster, session_.snapshot(cluster).changes);
   }
 }
@@ -288,7 +290,7 @@ void Uploader::beginMerge() {
     end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded");
     return;
   }
-  if (options_.earlierMerge == MergeState::accepted) {
+  if (options_.earlierMerge == MergeState::done) {
     end(UploadStatus::State::done, ExitStatus::done,
         "all changes are uploaded; an earlier run has had them merged");
     return;
@@ -337,7 +339,7 @@ void Uploader::recordMerge(MergeState state) {
       options_.onMergeState(state);
     }
   } catch (const std::exception& error) {
-    spdlog::error("cannot remember that the merge is {}: {}", toText(state), error.what());
+    spdlog::error("cannot remember how far the merge came: {}", error.what());
   }
 }
 
