@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -60,18 +61,18 @@ class FakeUploadService {
 /// The last part of a path: "merge" of "/cow/v1/file/merge".
 std::string callOf(const HttpRequest& request);
 
-/// A script's way to hold answers back until the test lets them go.
+/// A script's way to hold answers back until the test lets them go. Answers may outlive it.
 class Gate {
  public:
   [[nodiscard]] std::function<bool()> untilOpen() {
     ++waiting_;
-    return [this] { return open_.load(); };
+    return [open = open_] { return open->load(); };
   }
-  void open() { open_ = true; }
+  void open() { *open_ = true; }
   [[nodiscard]] int waiting() const { return waiting_; }
 
  private:
-  std::atomic<bool> open_ = false;
+  std::shared_ptr<std::atomic<bool>> open_ = std::make_shared<std::atomic<bool>>(false);
   std::atomic<int> waiting_ = 0;
 };
 
