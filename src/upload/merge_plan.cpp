@@ -13,11 +13,12 @@ constexpr std::uint32_t kFirstSilencesForgiven = 3;
 
 }  // namespace
 
-MergePlan::MergePlan(MergeState earlier, const UploadRules& rules, const Clock& clock)
+MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
+                     const Clock& clock)
     : rules_(rules),
       clock_(clock),
       phase_(earlier == MergeState::asked ? Phase::checking : Phase::asking),
-      time_(clock.now()) {}
+      time_(notBefore) {}
 
 MergePlan::Step MergePlan::step() const {
   switch (phase_) {

@@ -30,8 +30,9 @@ namespace netcow {
 /// Not thread-safe; `clock` must outlive it.
 class MergePlan {
  public:
-  /// `earlier`: how far an earlier run came; not done.
-  MergePlan(MergeState earlier, const UploadRules& rules, const Clock& clock);
+  /// `earlier`: how far an earlier run came; not done. Nothing is asked before `notBefore`.
+  MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
+            const Clock& clock);
 
   enum class Step { askMerge, askStatus, end };
   /// What to do, not before time(). Does not change until an answer is handed in.

@@ -61,6 +61,8 @@ class UploadSchedule {
   void sentBack();
   /// The server asked for a pause, with whatever answer.
   void pause(std::chrono::seconds length);
+  /// When the last pause asked for is over; in the past if there is none.
+  [[nodiscard]] Clock::Time pausedUntil() const { return pausedUntil_; }
   /// A cluster that was taken, but needs no upload before the end: waits without having failed.
   void defer(std::uint64_t cluster);
 

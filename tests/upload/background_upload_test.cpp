@@ -213,17 +213,6 @@ TEST_F(BackgroundUpload, KeepsAStatusFile) {
   EXPECT_NE(text.find("totalClustersUploaded=2\n"), std::string::npos);
 }
 
-TEST_F(BackgroundUpload, TellsTheSpeedOfTheLastInterval) {
-  local.fill(0, 'x');
-  start();
-  passTime(60s);
-  ASSERT_TRUE(service.waitFor([&] { return local.info(0).uploads == 1; }));
-  // The body, 1 310 760 bytes, was sent within one report's interval of five seconds or more.
-  passTime(5s);
-  passTime(5s);
-  EXPECT_EQ(status("avgSpeedKb"), "0.00") << "nothing was sent in the last interval";
-}
-
 TEST_F(BackgroundUpload, DoesNotSendWhatLiesBeyondTheImage) {
   local.writeClusters(4);
   ASSERT_FALSE(local.session().setSizes(kClusterSize + 1, kClusterSize + 1));

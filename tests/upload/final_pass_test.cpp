@@ -206,7 +206,8 @@ TEST_F(FinalPass, OfALocalSessionOnlySaysSo) {
   local.writeClusters(2);
   start();
   EXPECT_EQ(finish().status, ExitStatus::done);
-  EXPECT_NE(readTextFile(local.file("status")).find("\nstate=local\n"), std::string::npos);
+  const std::string text = readTextFile(local.file("status"));
+  EXPECT_NE(text.find("\nstate=local\ninQueue=0\nmodifiedClusters=2\n"), std::string::npos) << text;
   EXPECT_TRUE(service.calls().empty());
   EXPECT_EQ(local.dirtyClusters(), 2U);
 }

@@ -48,7 +48,7 @@ class Merge : public testing::Test {
   }
 
   FakeClock clock;
-  MergePlan plan{MergeState::none, UploadRules{}, clock};
+  MergePlan plan{MergeState::none, clock.now(), UploadRules{}, clock};
 };
 
 TEST_F(Merge, IsAskedAtOnce) {
@@ -166,7 +166,7 @@ TEST_F(Merge, EndsWhenTheServerWillNeverTakeIt) {
 
 TEST(MergeOfAnEarlierRun, IsLookedForBeforeItIsAskedAgain) {
   const FakeClock clock;
-  MergePlan plan(MergeState::asked, UploadRules{}, clock);
+  MergePlan plan(MergeState::asked, clock.now(), UploadRules{}, clock);
   EXPECT_EQ(plan.step(), Step::askStatus);
   plan.statusAnswered(inState("Done"));
   EXPECT_EQ(plan.step(), Step::end);
@@ -175,7 +175,7 @@ TEST(MergeOfAnEarlierRun, IsLookedForBeforeItIsAskedAgain) {
 
 TEST(MergeOfAnEarlierRun, MayBeAskedAgainWhenItWasRefused) {
   const FakeClock clock;
-  const MergePlan plan(MergeState::refused, UploadRules{}, clock);
+  const MergePlan plan(MergeState::refused, clock.now(), UploadRules{}, clock);
   EXPECT_EQ(plan.step(), Step::askMerge);
 }
 

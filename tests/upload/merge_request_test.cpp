@@ -49,6 +49,14 @@ TEST_F(MergeRequest, ComesAfterEveryClusterHasArrived) {
   EXPECT_EQ(std::count(merge, calls.end(), "update"), 0);
 }
 
+TEST_F(MergeRequest, WaitsForThePauseAskedForWithTheLastCluster) {
+  failFirst("update", 1, [](HttpReply& reply) { reply.headers = {"Retry-After: 20"}; });
+  local.writeClusters(1);
+  const auto before = local.clock().now();
+  expectMergedOnce(finish());
+  EXPECT_GE(local.clock().now() - before, 20s);
+}
+
 TEST_F(MergeRequest, IsMadeAlsoWhenNothingWasChanged) {
   expectMergedOnce(finish());
   EXPECT_TRUE(service.asked("update").empty());
@@ -153,6 +161,15 @@ TEST_F(MergeRequest, CanBeCancelled) {
   EXPECT_EQ(outcome.get().status, ExitStatus::notMerged);
   EXPECT_EQ(status("state"), "cancelled");
   EXPECT_THAT(mergeStates, ElementsAre(MergeState::asked));
+}
+
+TEST_F(MergeRequest, CountsWhenOnlyTheWaitForItsEndIsCancelled) {
+  service.setState("Merging");
+  start();
+  auto outcome = beginToFinish();
+  ASSERT_TRUE(service.waitFor([&] { return service.asked("status").size() == 1; }));
+  uploader->cancel();
+  expectMergedOnce(outcome.get());
 }
 
 TEST_F(MergeRequest, WhoseAnswerAnEarlierRunDidNotLiveToSeeIsLookedForFirst) {
