@@ -49,10 +49,10 @@ const char* mergeText(MergeState state) {
   switch (state) {
     case MergeState::asked:
       return "asked for, no answer known yet";
-    case MergeState::accepted:
+    case MergeState::done:
       return "accepted by the server";
-    case MergeState::failed:
-      return "refused by the server, or failed there";
+    case MergeState::refused:
+      return "refused by the server";
     case MergeState::none:
       break;
   }

@@ -15,8 +15,8 @@ namespace {
 constexpr std::pair<MergeState, std::string_view> kMergeStates[] = {
     {MergeState::none, "none"},
     {MergeState::asked, "asked"},
-    {MergeState::accepted, "accepted"},
-    {MergeState::failed, "failed"},
+    {MergeState::done, "done"},
+    {MergeState::refused, "refused"},
 };
 
 MergeState parseMergeState(const std::string& path, const std::string& text) {

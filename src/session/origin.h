@@ -11,10 +11,10 @@ namespace netcow {
 /// How far the merge of a session's upload has come; remembered across runs, so that no merge is
 /// ever asked for again after it was accepted.
 enum class MergeState {
-  none,      ///< never asked
-  asked,     ///< asked, no answer known yet: it may have arrived
-  accepted,  ///< the server took it: never asked again
-  failed,    ///< refused, or taken and then failed: another run may ask again
+  none,     ///< never asked for, or not accepted so far
+  asked,    ///< asked for, no answer is known: it may have been accepted
+  done,     ///< accepted by the server: never asked again
+  refused,  ///< the server will not merge
 };
 /// The state's name, as origin.json and `netcow info --json` show it.
 std::string_view toText(MergeState state);
