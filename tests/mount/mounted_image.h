@@ -85,7 +85,8 @@ class MountedImage {
 class AlignedBytes {
  public:
   explicit AlignedBytes(std::size_t size, char fill = '\0')
-      : memory_(static_cast<char*>(std::aligned_alloc(4096, size)), &std::free), size_(size) {
+      : memory_(static_cast<char*>(std::aligned_alloc(4096, roundUp(size, 4096))), &std::free),
+        size_(size) {
     std::fill(data(), data() + size, fill);
   }
   [[nodiscard]] char* data() const { return memory_.get(); }
