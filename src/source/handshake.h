@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "format/dnbd3_messages.h"
+#include "format/image_name.h"
+#include "source/socket_address.h"
+
+namespace netcow {
+
+/// What a server must answer to SELECT_IMAGE to be read from.
+struct WantedImage {
+  ImageName image;                    ///< as asked for; revision 0 = the latest
+  std::optional<std::uint64_t> size;  ///< bytes; set once a mount has begun: then all must match
+};
+
+/// The first words with one server: connect, SELECT_IMAGE, its answer. Never blocks: call
+/// advance() whenever poll() reports events() on fd(). Not thread-safe.
+class Handshake {
+ public:
+  /// Begins to connect.
+  Handshake(const SocketAddress& address, const WantedImage& wanted);
+
+  enum class State { connecting, sending, receiving, agreed, failed };
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] bool isOver() const { return state_ == State::agreed || state_ == State::failed; }
+  [[nodiscard]] int fd() const { return socket_.get(); }
+  [[nodiscard]] short events() const;  ///< for poll(), unless isOver()
+
+  /// Goes on as far as it can without waiting.
+  void advance();
+
+  /// Why it failed, for people: follows "host: ".
+  [[nodiscard]] const std::string& failure() const { return failure_; }
+  /// What the server has, and the connection, if agreed; nothing behind the answer has been read
+  /// from it.
+  [[nodiscard]] const dnbd3::SelectReply& reply() const { return reply_; }
+  UniqueFd takeSocket() { return std::move(socket_); }
+
+ private:
+  void finishConnecting();
+  void send();
+  void receive();
+  void takeHeader();
+  void takeReply();
+  void fail(const std::string& why);
+  void failWithErrno(int error);
+
+  WantedImage wanted_;
+  UniqueFd socket_;
+  State state_ = State::connecting;
+  std::string failure_;
+  dnbd3::Bytes request_;
+  std::size_t sent_ = 0;
+  dnbd3::Bytes incoming_;  // as long as the part that is read now: header, then payload
+  std::size_t received_ = 0;
+  bool haveHeader_ = false;
+  dnbd3::SelectReply reply_;
+};
+
+/// Why an image that a server offers is not the wanted one, for people; empty if it is.
+std::string objectionTo(const dnbd3::SelectReply& offer, const WantedImage& wanted);
+
+}  // namespace netcow

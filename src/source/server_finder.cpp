@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/server_finder.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace netcow {
+
+ServerFinder::ServerFinder(KnownServers& servers, Settings settings)
+    : servers_(servers), settings_(std::move(settings)) {
+  for (std::size_t server = 0; server < servers_.count(); ++server) {
+    if (server != settings_.except) {
+      attempts_.emplace_back().server = server;
+    }
+  }
+}
+
+void ServerFinder::addTo(std::vector<pollfd>& polled) const {
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.handshake) {
+      polled.push_back({attempt.handshake->fd(), attempt.handshake->events(), 0});
+    }
+  }
+}
+
+Clock::Time ServerFinder::nextEvent() const {
+  Clock::Time next = Clock::Time::max();
+  for (const Attempt& attempt : attempts_) {
+    if (!attempt.isOver) {
+      next =
+          std::min(next, attempt.handshake ? attempt.deadline : servers_.notBefore(attempt.server));
+    }
+  }
+  return next;
+}
+
+std::optional<ServerFinder::Found> ServerFinder::advance(Clock::Time now) {
+  for (Attempt& attempt : attempts_) {
+    if (advance(attempt, now)) {
+      Handshake& handshake = *attempt.handshake;
+      return Found{attempt.server, handshake.takeSocket(), handshake.reply()};
+    }
+  }
+  return std::nullopt;
+}
+
+bool ServerFinder::advance(Attempt& attempt, Clock::Time now) {
+  if (!attempt.handshake) {
+    if (attempt.isOver || now < servers_.notBefore(attempt.server)) {
+      return false;
+    }
+    attempt.handshake.emplace(servers_.address(attempt.server), settings_.wanted);
+    attempt.deadline = now + settings_.limit;
+  }
+  attempt.handshake->advance();
+  switch (attempt.handshake->state()) {
+    case Handshake::State::agreed:
+      return true;
+    case Handshake::State::failed:
+      noteFailure(attempt, attempt.handshake->failure(), now);
+      return false;
+    default:
+      if (now >= attempt.deadline) {
+        noteFailure(attempt, "did not answer in time", now);
+      }
+      return false;
+  }
+}
+
+void ServerFinder::noteFailure(Attempt& attempt, const std::string& why, Clock::Time now) {
+  attempt.failure = why;
+  attempt.handshake.reset();
+  attempt.isOver = settings_.effort == Effort::once;
+  servers_.failed(attempt.server, now);
+}
+
+bool ServerFinder::hasFailed() const {
+  return std::all_of(attempts_.begin(), attempts_.end(),
+                     [](const Attempt& attempt) { return attempt.isOver; });
+}
+
+std::string ServerFinder::failures() const {
+  std::string text;
+  for (const Attempt& attempt : attempts_) {
+    if (!attempt.failure.empty()) {
+      text += (text.empty() ? "" : "; ") + servers_.label(attempt.server) + " " + attempt.failure;
+    }
+  }
+  return text;
+}
+
+}  // namespace netcow
