@@ -59,6 +59,8 @@ class Folder {
   /// Creates a file with mode 0600; EEXIST when there is one.
   virtual std::error_code create(const std::string& name, std::unique_ptr<File>& file) = 0;
   virtual std::error_code remove(const std::string& name) = 0;
+  /// Gives a file another name, in place of one that has it.
+  virtual std::error_code rename(const std::string& from, const std::string& to) = 0;
   /// Makes the names survive a power cut.
   virtual std::error_code sync() = 0;
   /// For messages.

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs the Debian 12 packages netcow needs, as far as they are missing. Removes nothing.
+#
+#   scripts/install-dependencies.sh         everything: build, run, test, check
+#   scripts/install-dependencies.sh build   what it takes to build and run netcow
+set -euo pipefail
+
+# Boost 1.81 because Beast 1.74, Debian's default, lacks what the server uses. The two exclude
+# each other, which is why apt-get is told to remove nothing.
+readonly build_packages=(
+  g++ cmake ninja-build pkg-config
+  libfuse3-dev fuse3
+  libcurl4-openssl-dev
+  libboost1.81-dev
+  libsqlite3-dev
+  libcli11-dev libspdlog-dev nlohmann-json3-dev
+  libgtest-dev libgmock-dev
+  e2fsprogs
+)
+# clang checks the use of locks and has the sanitizers; ccache makes the second build quick.
+readonly test_packages=(
+  clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
+  ccache git shellcheck
+)
+
+fail() {
+  echo "install-dependencies: $*" >&2
+  exit 1
+}
+
+is_installed() {
+  [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+}
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+case ${1:-all} in
+  build) wanted=("${build_packages[@]}") ;;
+  all) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
+  *) fail "unknown group '$1': give 'build', or nothing for everything" ;;
+esac
+
+command -v dpkg-query >/dev/null || fail "this is not Debian; install by hand: ${wanted[*]}"
+
+missing=()
+for package in "${wanted[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+if [[ ${#missing[@]} -eq 0 ]]; then
+  echo "install-dependencies: nothing is missing"
+  exit 0
+fi
+
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "${ID:-unknown} ${VERSION_ID:-}")
+[[ $release == "debian 12" ]] ||
+  fail "this script knows Debian 12, not $release; install by hand: ${missing[*]}"
+[[ $EUID -eq 0 ]] || command -v sudo >/dev/null ||
+  fail "run this as root, there is no sudo; missing: ${missing[*]}"
+
+echo "install-dependencies: installing ${missing[*]}"
+as_root apt-get -q update ||
+  echo "install-dependencies: could not refresh the package lists, trying with the old ones" >&2
+as_root env DEBIAN_FRONTEND=noninteractive \
+  apt-get -q install --yes --no-remove --no-install-recommends "${missing[@]}" ||
+  fail "apt-get failed, see above; if packages would have to be removed (such as" \
+    "libboost1.74-dev), remove them yourself and run this again"
+echo "install-dependencies: done"

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/mount.h"
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <optional>
+
+#include "base/errors.h"
+#include "base/logging.h"
+#include "base/mutex.h"
+#include "cli/background.h"
+#include "cli/mount_options.h"
+#include "cli/mount_session.h"
+#include "cli/signal_thread.h"
+#include "image/image.h"
+#include "mount/mount.h"
+#include "session/checkpoint_timer.h"
+#include "upload/uploader.h"
+
+namespace netcow {
+namespace {
+
+/// Everything of one mount, in the order in which one part needs another.
+///
+/// SIGTERM and SIGINT end the mount as an unmount does; a second one changes nothing, because the
+/// uploads that follow are what the user wants. SIGQUIT gives up uploading: at once in the final
+/// pass, for what is new while mounted. SIGHUP is for terminals that close: it does nothing.
+class MountRun {
+ public:
+  explicit MountRun(const MountCommand& given)
+      : earlier_(earlierOrigin(given)),
+        command_(completedBy(given, earlier_)),
+        background_(!command_.foreground),
+        signals_({SIGTERM, SIGINT, SIGQUIT, SIGHUP}, [this](int signal) { handle(signal); }) {}
+
+  ExitStatus run() {
+    setUpLogging(command_.logFile, command_.debug);
+    source_ = openSource(command_);
+    if (!command_.sessionDirectory.empty()) {
+      openSession();
+    }
+    image_ = std::make_unique<Image>(*source_, session_.session.get());
+    try {
+      mountAndServe();
+    } catch (...) {
+      closeUnmounted();
+      throw;
+    }
+    return finish();
+  }
+
+  /// Whether the terminal was told that all went well: errors then belong into the log.
+  [[nodiscard]] bool ready() const { return ready_; }
+
+ private:
+  enum class Stage { starting, mounted, finalPass };
+
+  void openSession() {
+    session_ = openMountSession(command_, *source_, earlier_);
+    UploadOptions options;
+    options.prefix = session_.prefix;
+    options.merge = command_.merge;
+    options.earlierMerge = session_.origin.merge;
+    options.onMergeState = [this](MergeState state) {
+      session_.origin.merge = state;
+      session_.origin.save(command_.sessionDirectory);
+    };
+    options.statusFile = command_.statusFile;
+    if (command_.statusToLog) {
+      options.statusSink = [](const std::string& text) { spdlog::info("\n{}", text); };
+    }
+    if (command_.minAge) {
+      options.rules.minAge = *command_.minAge;
+    }
+    uploader_ = std::make_unique<Uploader>(*session_.session, std::move(options));
+  }
+
+  void mountAndServe() {
+    MountOptions options;
+    options.mountpoint = command_.mountpoint;
+    options.fuseOptions = command_.fuseOptions;
+    options.statusText = [this] { return source_->statusText(); };
+    options.workers = command_.singleThread ? 1 : 0;
+    options.debugFuse = command_.debug;
+    std::optional<CheckpointTimer> checkpoints;
+    mount_ = std::make_unique<Mount>(*image_, std::move(options));
+    if (uploader_) {
+      checkpoints.emplace(*session_.session);
+      uploader_->start();
+    }
+    setStage(Stage::mounted);
+    background_.ready();
+    ready_ = true;
+    spdlog::info("mounted {} revision {} at {}", source_->image().name, source_->image().revision,
+                 command_.mountpoint);
+    mount_->run([this] { source_->stop(); });
+  }
+
+  /// It was never served: nothing was written, so nothing is uploaded or merged.
+  void closeUnmounted() {
+    uploader_.reset();
+    if (session_.session) {
+      static_cast<void>(session_.session->close());
+    }
+  }
+
+  ExitStatus finish() {
+    if (!uploader_) {
+      return ExitStatus::done;
+    }
+    setStage(Stage::finalPass);
+    const UploadOutcome outcome = uploader_->finish();
+    if (const auto error = session_.session->close()) {
+      spdlog::error("cannot close the session {}: {}; it is recovered when it is opened again",
+                    command_.sessionDirectory, error.message());
+      return ExitStatus::failed;
+    }
+    if (outcome.status == ExitStatus::done) {
+      spdlog::info("{}", outcome.message);
+    } else {
+      spdlog::error("{}", outcome.message);
+    }
+    return outcome.status;
+  }
+
+  void setStage(Stage stage) {
+    const MutexLock lock(mutex_);
+    stage_ = stage;
+  }
+
+  void handle(int signal) {
+    const MutexLock lock(mutex_);
+    const bool end = signal == SIGTERM || signal == SIGINT;
+    if (stage_ == Stage::starting && signal != SIGHUP) {
+      // Nobody has used the mount, and the network may keep the main thread for long.
+      std::fputs("netcow mount: stopped before anything was mounted\n", stderr);
+      std::_Exit(static_cast<int>(ExitStatus::failed));
+    } else if (stage_ == Stage::mounted && end) {
+      mount_->requestStop();
+    } else if (stage_ == Stage::mounted && signal == SIGQUIT && uploader_) {
+      uploader_->setNoNewUploads();
+    } else if (stage_ == Stage::finalPass && signal == SIGQUIT) {
+      uploader_->cancel();
+    }
+  }
+
+  const std::optional<Origin> earlier_;
+  const MountCommand command_;
+  Background background_;
+  bool ready_ = false;
+  std::unique_ptr<Source> source_;
+  MountSession session_;
+  std::unique_ptr<Image> image_;
+  std::unique_ptr<Uploader> uploader_;
+  std::unique_ptr<Mount> mount_;
+  Mutex mutex_;  ///< with stage_ it also publishes the pointers above to the signal thread
+  Stage stage_ NETCOW_GUARDED_BY(mutex_) = Stage::starting;
+  SignalThread signals_;  // last: its thread uses what stands above
+};
+
+/// The line goes to the terminal as long as somebody waits there, then to the log.
+int report(const std::exception& error, ExitStatus status, bool toLog) {
+  if (toLog) {
+    spdlog::error("{}", error.what());
+  } else {
+    std::fprintf(stderr, "netcow mount: %s\n", error.what());
+  }
+  return static_cast<int>(status);
+}
+
+int runMount(const MountCommand& command) {
+  std::unique_ptr<MountRun> mount;
+  try {
+    mount = std::make_unique<MountRun>(command);
+    return static_cast<int>(mount->run());
+  } catch (const UserError& error) {
+    return report(error, error.status(), mount && mount->ready());
+  } catch (const std::exception& error) {
+    return report(error, ExitStatus::failed, mount && mount->ready());
+  }
+}
+
+}  // namespace
+
+int mountCommand(const std::vector<std::string>& arguments) {
+  try {
+    const auto command = parseMountCommand(arguments);
+    return command ? runMount(*command) : static_cast<int>(ExitStatus::done);
+  } catch (const UserError& error) {
+    return report(error, error.status(), false);
+  }
+}
+
+}  // namespace netcow

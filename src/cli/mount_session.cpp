@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/mount_session.h"
+
+#include "base/errors.h"
+#include "base/logging.h"
+#include "source/dnbd3_source.h"
+#include "source/file_source.h"
+#include "source/host_list.h"
+#include "source/source_url.h"
+#include "upload/upload_requests.h"
+
+namespace netcow {
+namespace {
+
+/// The reference client stored only 35 of a uuid's 36 characters for a while.
+constexpr std::size_t kOldUuidLength = 35;
+
+[[noreturn]] void refuse(const MountCommand& command, const std::string& why) {
+  throw UserError("the session " + command.sessionDirectory + " " + why);
+}
+
+std::unique_ptr<Source> connect(std::vector<Host> hosts, ImageName image, bool sticky) {
+  Dnbd3Options options;
+  options.hosts = std::move(hosts);
+  options.image = std::move(image);
+  options.learnServers = !sticky;
+  return connectDnbd3(options);
+}
+
+/// -i and -r name the image of a file too; without them its own name does.
+ImageName nameOfFile(const MountCommand& command, const std::string& path) {
+  const std::string fileName = path.substr(path.rfind('/') + 1);
+  ImageName name = parseImageFileName(fileName).value_or(ImageName{fileName, 1});
+  if (!command.image.empty()) {
+    name.name = command.image;
+  }
+  if (command.revision != 0) {
+    name.revision = command.revision;
+  }
+  return name;
+}
+
+std::unique_ptr<Session> makeSession(const MountCommand& command, const Source& source) {
+  NewSession settings;
+  settings.imageName = source.image().name;
+  settings.uploadUuid = command.uploadUuid;
+  settings.baseSize = source.size();
+  return Session::create(command.sessionDirectory, settings);
+}
+
+/// What -L found must fit to what the source serves: another base would turn every block that is
+/// not local into another one.
+void checkFits(const MountCommand& command, const Session& session, const Source& source,
+               const std::optional<Origin>& earlier) {
+  if (session.imageName() != source.image().name) {
+    refuse(command, "belongs to the image " + session.imageName() + ", not to " +
+                        source.image().name + "; leave out -i or name the right image");
+  }
+  if (!earlier) {
+    spdlog::warn("the session {} does not say which revision it was made from; using revision {}",
+                 command.sessionDirectory, source.image().revision);
+    if (session.validRemoteSize() > source.size()) {
+      refuse(command, "was made from a larger image; name the right revision with -r");
+    }
+    return;
+  }
+  if (earlier->revision != source.image().revision) {
+    refuse(command, "was made from revision " + std::to_string(earlier->revision) + ", not from " +
+                        std::to_string(source.image().revision) +
+                        "; leave out -r or name the right revision");
+  }
+  if (earlier->baseSize != source.size()) {
+    refuse(command, "was made from an image of " + std::to_string(earlier->baseSize) +
+                        " bytes, but the source has " + std::to_string(source.size()) +
+                        "; the server serves another image under this name");
+  }
+}
+
+void applyUuid(const MountCommand& command, Session& session) {
+  if (command.uploadUuid.empty()) {
+    return;
+  }
+  const std::string stored = session.uploadUuid();
+  const bool same =
+      stored == command.uploadUuid ||
+      (stored.size() == kOldUuidLength && stored == command.uploadUuid.substr(0, kOldUuidLength));
+  if (const auto error = session.setUploadUuid(command.uploadUuid, !same)) {
+    throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
+  }
+}
+
+/// A new session's upload is made on the server last: one that could not be used leaves nothing
+/// behind there.
+void createUploadIfMissing(const MountCommand& command, MountSession& mount, const Source& source) {
+  if (!mount.prefix || !mount.session->uploadUuid().empty()) {
+    return;
+  }
+  if (command.loadSession) {
+    refuse(command, "has no upload on a server; name one with --upload-uuid");
+  }
+  const std::string uuid = createUpload(*mount.prefix, source.image());
+  if (const auto error = mount.session->setUploadUuid(uuid, false)) {
+    throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
+  }
+}
+
+void fillIn(MountCommand& complete, const Origin& origin) {
+  if (complete.image.empty()) {
+    complete.image = origin.imageName;
+  }
+  if (complete.image == origin.imageName && complete.revision == 0) {
+    complete.revision = origin.revision;
+  }
+  if (complete.hosts.empty() && complete.source.empty()) {
+    const bool isUrl = origin.source.find("://") != std::string::npos;
+    (isUrl ? complete.source : complete.hosts) = origin.source;
+  }
+  if (complete.uploadPrefix.empty()) {
+    complete.uploadPrefix = origin.uploadPrefix;
+  }
+}
+
+}  // namespace
+
+std::optional<Origin> earlierOrigin(const MountCommand& command) {
+  return command.loadSession ? Origin::load(command.sessionDirectory) : std::nullopt;
+}
+
+MountCommand completedBy(const MountCommand& command, const std::optional<Origin>& origin) {
+  MountCommand complete = command;
+  if (origin) {
+    fillIn(complete, *origin);
+  }
+  if (complete.hosts.empty() && complete.source.empty()) {
+    refuse(command, "does not say where its base comes from; name it with -h, -i and -r");
+  }
+  if (complete.merge && complete.uploadPrefix.empty()) {
+    throw UserError(
+        "-m merges what was uploaded, but this session has no upload server; name it "
+        "with -C",
+        ExitStatus::usage);
+  }
+  return complete;
+}
+
+std::unique_ptr<Source> openSource(const MountCommand& command) {
+  if (command.source.empty()) {
+    return connect(parseHostList(command.hosts), {command.image, command.revision}, command.sticky);
+  }
+  const SourceUrl url = parseSourceUrl(command.source);
+  if (const auto* file = std::get_if<FileUrl>(&url)) {
+    return std::make_unique<FileSource>(file->path, nameOfFile(command, file->path));
+  }
+  const auto& server = std::get<Dnbd3Url>(url);
+  ImageName image = server.image;
+  if (!command.image.empty() && command.image != image.name) {
+    throw UserError("--source names the image " + image.name + ", -i the image " + command.image +
+                        "; leave out one of them",
+                    ExitStatus::usage);
+  }
+  if (command.revision != 0) {
+    image.revision = command.revision;
+  }
+  return connect({server.host}, image, command.sticky);
+}
+
+MountSession openMountSession(const MountCommand& command, const Source& source,
+                              const std::optional<Origin>& earlier) {
+  MountSession mount;
+  if (!command.uploadPrefix.empty()) {
+    mount.prefix.emplace(command.uploadPrefix);
+  }
+  if (command.loadSession) {
+    mount.session = Session::open(command.sessionDirectory);
+    if (!mount.session->recovery().empty()) {
+      spdlog::warn("{}", mount.session->recovery());
+    }
+    checkFits(command, *mount.session, source, earlier);
+    applyUuid(command, *mount.session);
+  } else {
+    mount.session = makeSession(command, source);
+  }
+  createUploadIfMissing(command, mount, source);
+  mount.origin.imageName = source.image().name;
+  mount.origin.revision = source.image().revision;
+  mount.origin.baseSize = source.size();
+  mount.origin.source = command.source.empty() ? command.hosts : command.source;
+  mount.origin.uploadPrefix = command.uploadPrefix;
+  mount.origin.merge = earlier ? earlier->merge : MergeState::none;
+  mount.origin.save(command.sessionDirectory);
+  return mount;
+}
+
+}  // namespace netcow

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/checkpoint.h"
+
+#include <cerrno>
+
+#include "base/errors.h"
+
+namespace netcow {
+
+Checkpointer::Checkpointer(BlockMap& map, SessionTables& tables, HeaderState& header,
+                           DataFile& data, File& meta, LiveFile& live, const MetaLayout& layout,
+                           const Clock& clock)
+    : map_(map),
+      tables_(tables),
+      header_(header),
+      data_(data),
+      meta_(meta),
+      live_(live),
+      metaTables_(meta, 0, layout),
+      clock_(clock) {}
+
+bool Checkpointer::needed() const {
+  return data_.unsynced() || header_.changed() || tables_.anyChanged();
+}
+
+std::error_code Checkpointer::run() {
+  // The next one to begin is the first that surely covers what was acknowledged before the call.
+  const std::uint64_t wanted = begun_.load() + 1;
+  const MutexLock lock(mutex_);
+  if (ended_ >= wanted) {
+    return lastResult_;
+  }
+  const std::uint64_t mine = ++begun_;
+  lastResult_ = runLocked();
+  ended_ = mine;
+  return lastResult_;
+}
+
+std::error_code Checkpointer::runLocked() {
+  if (failedForGood_) {
+    return errnoCode(EIO);
+  }
+  if (!needed()) {
+    return {};
+  }
+  const std::vector<std::uint64_t> clusters = tables_.takeChanged();
+  const std::vector<Change> changes = collect(clusters);
+  const bool metaChanges = !changes.empty() || header_.changed();
+  const MetaHeader header = header_.encode(tables_.nextTable(), data_.nextOffset());
+  if (data_.unsynced() && data_.sync()) {
+    return syncFailed();
+  }
+  if (!metaChanges) {
+    return {};
+  }
+  auto error = live_.beginMetaChange();
+  if (!error) {
+    error = writeMeta(changes, header);
+  }
+  const auto syncError = error ? std::error_code{} : meta_.sync();
+  const auto endError = live_.endMetaChange(meta_);
+  if (syncError) {
+    return syncFailed();
+  }
+  if (error || endError) {
+    // Nothing was promised yet: the next checkpoint writes it all again.
+    putBack(clusters);
+    return error ? error : endError;
+  }
+  return {};
+}
+
+std::vector<Checkpointer::Change> Checkpointer::collect(
+    const std::vector<std::uint64_t>& clusters) {
+  std::vector<Change> changes;
+  changes.reserve(clusters.size());
+  for (const std::uint64_t number : clusters) {
+    Cluster& cluster = *map_.find(number);
+    const MutexLock stripe(map_.stripe(number));
+    cluster.needsCheckpoint = false;
+    changes.push_back({number, encodeEntry(cluster, cluster.loadBits(), clock_)});
+  }
+  return changes;
+}
+
+std::error_code Checkpointer::writeMeta(const std::vector<Change>& changes,
+                                        const MetaHeader& header) {
+  if (const auto error = metaTables_.writeHeader(header)) {
+    return error;
+  }
+  for (const Change& change : changes) {
+    const std::uint64_t number = change.cluster / kClustersPerTable;
+    Table& table = *map_.table(number);
+    const auto error =
+        metaTables_.writeEntry(table.index, change.cluster % kClustersPerTable, change.entry);
+    if (error) {
+      return error;
+    }
+    if (!table.inMeta) {
+      if (const auto l1Error = metaTables_.writeL1Entry(number, table.index)) {
+        return l1Error;
+      }
+      table.inMeta = true;
+    }
+  }
+  return {};
+}
+
+std::error_code Checkpointer::syncFailed() {
+  failedForGood_ = true;
+  static_cast<void>(live_.markSyncFailed());  // nothing better can be done when this fails too
+  return errnoCode(EIO);
+}
+
+void Checkpointer::putBack(const std::vector<std::uint64_t>& clusters) {
+  std::vector<std::uint64_t> missing;
+  for (const std::uint64_t number : clusters) {
+    const MutexLock stripe(map_.stripe(number));
+    Cluster& cluster = *map_.find(number);
+    if (!cluster.needsCheckpoint) {
+      cluster.needsCheckpoint = true;
+      missing.push_back(number);
+    }
+  }
+  tables_.putBackChanged(missing);
+  header_.markChanged();
+}
+
+}  // namespace netcow

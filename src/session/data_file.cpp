@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/data_file.h"
+
+#include <vector>
+
+#include "format/geometry.h"
+
+namespace netcow {
+
+std::error_code DataFile::allocate(std::int64_t& offset) {
+  const MutexLock lock(mutex_);
+  const std::uint64_t end = static_cast<std::uint64_t>(nextOffset_) + kClusterSize;
+  if (fileBytes_ < end) {
+    if (const auto error = file_.resize(end)) {
+      return error;
+    }
+    fileBytes_ = end;
+  }
+  offset = nextOffset_;
+  nextOffset_ += static_cast<std::int64_t>(kClusterSize);
+  return {};
+}
+
+std::int64_t DataFile::nextOffset() const {
+  const MutexLock lock(mutex_);
+  return nextOffset_;
+}
+
+std::error_code DataFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  const auto error = file_.write(bytes, offset);
+  // After the write and before it is acknowledged: a checkpoint asked for later sees it.
+  unsynced_.store(true);
+  return error;
+}
+
+std::error_code DataFile::zero(std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t end = offset + length;
+  const std::uint64_t firstWhole = std::min(end, roundUp(offset, kBlockSize));
+  const std::uint64_t lastWhole = std::max(firstWhole, roundDown(end, kBlockSize));
+  const std::vector<std::byte> zeros(kBlockSize);
+  if (firstWhole > offset) {
+    if (const auto error = write(std::span(zeros).first(firstWhole - offset), offset)) {
+      return error;
+    }
+  }
+  if (lastWhole > firstWhole) {
+    const auto error = file_.punch(firstWhole, lastWhole - firstWhole);
+    unsynced_.store(true);
+    if (error) {
+      return error;
+    }
+  }
+  if (end > lastWhole) {
+    return write(std::span(zeros).first(end - lastWhole), lastWhole);
+  }
+  return {};
+}
+
+std::error_code DataFile::sync() {
+  unsynced_.store(false);
+  return file_.sync();
+}
+
+}  // namespace netcow

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <system_error>
+
+#include "base/mutex.h"
+#include "session/file_system.h"
+
+namespace netcow {
+
+/// `data`: the clusters' content, and the hand-out of space for new ones. Thread-safe.
+class DataFile {
+ public:
+  /// `nextOffset`: where the next cluster goes. `file` must outlive it.
+  DataFile(File& file, std::uint64_t fileBytes, std::int64_t nextOffset)
+      : file_(file), fileBytes_(fileBytes), nextOffset_(nextOffset) {}
+
+  /// Hands out space for one cluster and makes the file reach to its end, so that no bit is ever
+  /// set over a hole behind the end.
+  std::error_code allocate(std::int64_t& offset);
+  [[nodiscard]] std::int64_t nextOffset() const;
+
+  std::error_code read(std::span<std::byte> buffer, std::uint64_t offset) const {
+    return file_.read(buffer, offset);
+  }
+  std::error_code write(std::span<const std::byte> bytes, std::uint64_t offset);
+  /// Makes a range zero; whole blocks of it give their space back.
+  std::error_code zero(std::uint64_t offset, std::uint64_t length);
+
+  /// Whether anything was written since the last sync began.
+  [[nodiscard]] bool unsynced() const { return unsynced_.load(); }
+  std::error_code sync();
+
+ private:
+  File& file_;
+  mutable Mutex mutex_;
+  std::uint64_t fileBytes_ NETCOW_GUARDED_BY(mutex_);
+  std::int64_t nextOffset_ NETCOW_GUARDED_BY(mutex_);
+  std::atomic<bool> unsynced_ = false;
+};
+
+}  // namespace netcow

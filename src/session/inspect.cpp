@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
+#include "base/errors.h"
+#include "session/loader.h"
+#include "session/session.h"
+
+namespace netcow {
+namespace {
+
+/// A session that is in use changes while it is read, so what looks unsound may only be half a
+/// change: look again before believing it.
+LoadedSession loadWhileInUse(Folder& folder) {
+  constexpr int kTries = 5;
+  for (int i = 1;; ++i) {
+    try {
+      return loadSession(folder, LoadFor::reading, Clock::system());
+    } catch (const UserError&) {
+      std::unique_ptr<File> live;
+      if (i == kTries || folder.openReadOnly("live", live)) {
+        throw;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+SessionReport inspectSession(const std::string& directory) {
+  struct stat status{};
+  if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+    throw UserError(directory + " is no session: there is no such folder");
+  }
+  const auto folder = openFolder(directory);
+  const LoadedSession loaded = loadWhileInUse(*folder);
+  SessionReport report;
+  report.imageName = loaded.header.imageName;
+  report.uploadUuid = loaded.header.uuid;
+  report.creationTime = static_cast<std::int64_t>(loaded.header.creationTime);
+  report.imageSize = loaded.header.imageSize;
+  report.validRemoteSize = loaded.header.validRemoteSize;
+  report.maxImageSize = loaded.header.maxImageSize;
+  report.dataFileBytes = loaded.dataBytes;
+  report.open = loaded.live != LiveState::absent;
+  loaded.map->forEachAllocated([&report](std::uint64_t, const Cluster& cluster) {
+    ++report.clusters;
+    report.dirtyClusters += cluster.dirty ? 1 : 0;
+    report.localBlocks += cluster.loadBits().count();
+    report.uploads += cluster.uploads;
+    report.failedClusters += cluster.fails != 0 ? 1 : 0;
+  });
+  return report;
+}
+
+}  // namespace netcow

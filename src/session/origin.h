@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace netcow {
+
+/// How far the merge of a session's upload has come; remembered across runs, so that no merge is
+/// ever asked for again after it was accepted.
+enum class MergeState {
+  none,     ///< never asked for, or not accepted so far
+  asked,    ///< asked for, no answer is known: it may have been accepted
+  done,     ///< accepted by the server: never asked again
+  refused,  ///< the server will not merge
+};
+/// The state's name, as origin.json and `netcow info --json` show it.
+std::string_view toText(MergeState state);
+
+/// What a session's format has no field for, kept beside it as origin.json: where its base came
+/// from and where its changes go. Written by netcow only; the reference client ignores it.
+struct Origin {
+  std::string imageName;
+  std::uint16_t revision = 0;  ///< of the base, never 0
+  std::uint64_t baseSize = 0;  ///< bytes
+  std::string source;          ///< URL or host list it was mounted from
+  std::string uploadPrefix;    ///< empty = stays local
+  MergeState merge = MergeState::none;
+
+  /// Replaces the file in the session's folder, durably. Throws std::system_error.
+  void save(const std::string& directory) const;
+
+  /// Nothing if there is no such file (a session of the reference client). Throws UserError if it
+  /// cannot be understood.
+  static std::optional<Origin> load(const std::string& directory);
+};
+
+}  // namespace netcow

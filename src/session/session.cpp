@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/session.h"
+
+#include <cerrno>
+
+#include "base/errors.h"
+#include "session/session_parts.h"
+
+namespace netcow {
+
+Session::Session(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Session::~Session() = default;
+
+std::error_code Session::close() {
+  if (const auto error = parts_->checkpointer.run()) {
+    return error;
+  }
+  if (const auto error = parts_->folder->remove("live")) {
+    return error;
+  }
+  return parts_->folder->sync();
+}
+
+const std::string& Session::directory() const {
+  return parts_->folder->path();
+}
+std::string Session::imageName() const {
+  return parts_->header.imageName();
+}
+std::string Session::uploadUuid() const {
+  return parts_->header.uploadUuid();
+}
+std::int64_t Session::creationTime() const {
+  return parts_->header.creationTime();
+}
+std::uint64_t Session::imageSize() const {
+  return parts_->header.imageSize();
+}
+std::uint64_t Session::validRemoteSize() const {
+  return parts_->header.validRemoteSize();
+}
+std::uint64_t Session::maxImageSize() const {
+  return parts_->header.maxImageSize();
+}
+const std::string& Session::recovery() const {
+  return parts_->recovery;
+}
+
+std::error_code Session::setUploadUuid(const std::string& uuid, bool sendAll) {
+  if (const auto error = parts_->header.setUploadUuid(uuid)) {
+    return error;
+  }
+  std::error_code result;
+  if (sendAll) {
+    parts_->map->forEachAllocated([&](std::uint64_t number, Cluster& cluster) {
+      const auto error = parts_->touch(number, cluster);
+      result = result ? result : error;
+    });
+  }
+  return result;
+}
+
+std::error_code Session::setSizes(std::uint64_t imageSize, std::uint64_t validRemoteSize) {
+  if (imageSize > maxImageSize()) {
+    return errnoCode(EFBIG);
+  }
+  const std::uint64_t visible = std::min(validRemoteSize, this->validRemoteSize());
+  return parts_->header.setSizes(imageSize, visible);
+}
+
+std::error_code Session::checkpoint() {
+  return parts_->checkpointer.run();
+}
+
+bool Session::needsCheckpoint() const {
+  return parts_->checkpointer.needed();
+}
+
+void Session::forEachCluster(const std::function<void(const ClusterInfo&)>& visit) const {
+  parts_->map->forEachAllocated([&](std::uint64_t number, Cluster& cluster) {
+    ClusterInfo info;
+    {
+      const MutexLock lock(parts_->map->stripe(number));
+      info.cluster = number;
+      info.dataOffset = static_cast<std::uint64_t>(cluster.dataOffset.load());
+      info.bits = cluster.loadBits();
+      info.dirty = cluster.dirty;
+      info.uploads = cluster.uploads;
+      info.fails = cluster.fails;
+    }
+    visit(info);
+  });
+}
+
+std::uint64_t Session::localClusterCount() const {
+  std::uint64_t count = 0;
+  parts_->map->forEachAllocated([&count](std::uint64_t, const Cluster&) { ++count; });
+  return count;
+}
+
+}  // namespace netcow

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The session's data path: reads, writes, fills, zeroing.
+//
+// Local blocks are read and overwritten in place without a lock. A block becomes local under its
+// cluster's stripe: content to `data`, entry to `live`, bit published, in this order. So a
+// concurrent fill of the same block finds the bit and stands back, a reader that sees the bit
+// finds the content, and a killed process leaves either both or neither.
+#include <algorithm>
+#include <cerrno>
+
+#include "base/errors.h"
+#include "session/session_parts.h"
+
+namespace netcow {
+namespace {
+
+/// One cluster's part of a range of the image.
+struct Piece {
+  std::uint64_t cluster;
+  std::uint64_t within;  ///< bytes into the cluster
+  std::uint64_t length;
+
+  [[nodiscard]] std::uint64_t firstBlock() const { return within / kBlockSize; }
+  [[nodiscard]] std::uint64_t endBlock() const {
+    return divideRoundingUp(within + length, kBlockSize);
+  }
+};
+
+Piece firstPiece(std::uint64_t offset, std::uint64_t length) {
+  const std::uint64_t within = offset % kClusterSize;
+  return {offset / kClusterSize, within, std::min(length, kClusterSize - within)};
+}
+
+std::uint64_t placeOf(const Cluster& cluster) {
+  return static_cast<std::uint64_t>(cluster.dataOffset.load(std::memory_order_acquire));
+}
+
+bool allLocal(const Cluster* cluster, const Piece& piece) {
+  return cluster != nullptr &&
+         cluster->runEnd(piece.firstBlock(), piece.endBlock(), true) == piece.endBlock();
+}
+
+}  // namespace
+
+Session::Run Session::runAt(std::uint64_t offset, std::uint64_t length) const {
+  const Piece piece = firstPiece(offset, length);
+  Run run;
+  const Cluster* const cluster = parts_->map->find(piece.cluster);
+  if (cluster == nullptr) {
+    run.length = piece.length;
+    return run;
+  }
+  run.local = cluster->isLocal(piece.firstBlock());
+  const std::uint64_t end = cluster->runEnd(piece.firstBlock(), piece.endBlock(), run.local);
+  run.length = std::min(piece.within + piece.length, end * kBlockSize) - piece.within;
+  if (run.local) {
+    run.dataOffset = placeOf(*cluster) + piece.within;
+  }
+  return run;
+}
+
+bool Session::isLocal(std::uint64_t block) const {
+  const Cluster* const cluster = parts_->map->find(block / kBlocksPerCluster);
+  return cluster != nullptr && cluster->isLocal(block % kBlocksPerCluster);
+}
+
+std::error_code Session::readData(std::span<std::byte> buffer, std::uint64_t dataOffset) const {
+  return parts_->data.read(buffer, dataOffset);
+}
+
+std::error_code Session::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const Piece piece = firstPiece(offset, bytes.size());
+    const auto part = bytes.first(piece.length);
+    Cluster* state = parts_->map->find(piece.cluster);
+    std::error_code error;
+    if (allLocal(state, piece)) {
+      error = parts_->overwrite(piece.cluster, *state, [&] {
+        return parts_->data.write(part, placeOf(*state) + piece.within);
+      });
+    } else {
+      const MutexLock lock(parts_->map->stripe(piece.cluster));
+      error = parts_->allocate(piece.cluster, state);
+      if (!error) {
+        error = parts_->data.write(part, placeOf(*state) + piece.within);
+      }
+      if (!error) {
+        ClusterBits bits = state->loadBits();
+        bits.setRange(piece.firstBlock(), piece.endBlock() - piece.firstBlock());
+        error = parts_->commitBits(piece.cluster, *state, bits);
+      }
+    }
+    if (error) {
+      return error;
+    }
+    bytes = bytes.subspan(piece.length);
+    offset += piece.length;
+  }
+  return {};
+}
+
+std::error_code Session::fill(std::uint64_t block, std::span<const std::byte> content,
+                              bool& filled) {
+  const std::uint64_t cluster = block / kBlocksPerCluster;
+  const std::uint64_t within = block % kBlocksPerCluster;
+  filled = false;
+  const MutexLock lock(parts_->map->stripe(cluster));
+  Cluster* state = nullptr;
+  if (const auto error = parts_->allocate(cluster, state)) {
+    return error;
+  }
+  if (state->isLocal(within)) {
+    return {};
+  }
+  if (const auto error = parts_->data.write(content, placeOf(*state) + within * kBlockSize)) {
+    return error;
+  }
+  ClusterBits bits = state->loadBits();
+  bits.set(within);
+  filled = true;
+  return parts_->commitBits(cluster, *state, bits);
+}
+
+std::error_code Session::zeroLocal(std::uint64_t offset, std::uint64_t length) {
+  while (length > 0) {
+    if (parts_->map->table(offset / kTableSpan) == nullptr) {
+      const std::uint64_t skip = std::min(length, kTableSpan - offset % kTableSpan);
+      offset += skip;
+      length -= skip;
+      continue;
+    }
+    const Run run = runAt(offset, length);
+    if (run.local) {
+      const std::uint64_t cluster = offset / kClusterSize;
+      const auto error = parts_->overwrite(cluster, *parts_->map->find(cluster), [&] {
+        return parts_->data.zero(run.dataOffset, run.length);
+      });
+      if (error) {
+        return error;
+      }
+    }
+    offset += run.length;
+    length -= run.length;
+  }
+  return {};
+}
+
+std::error_code Session::replaceCluster(std::uint64_t cluster, const ClusterBits& bits,
+                                        std::span<const std::byte> content) {
+  if (cluster >= divideRoundingUp(maxImageSize(), kClusterSize)) {
+    return errnoCode(EFBIG);
+  }
+  if (content.size() != bits.count() * kBlockSize) {
+    return errnoCode(EINVAL);
+  }
+  const MutexLock lock(parts_->map->stripe(cluster));
+  Cluster* state = nullptr;
+  if (const auto error = parts_->allocate(cluster, state)) {
+    return error;
+  }
+  std::uint64_t block = bits.findNext(0, true);
+  while (block < kBlocksPerCluster) {
+    const std::uint64_t end = bits.findNext(block, false);
+    const std::uint64_t length = (end - block) * kBlockSize;
+    const auto error =
+        parts_->data.write(content.first(length), placeOf(*state) + block * kBlockSize);
+    if (error) {
+      return error;
+    }
+    content = content.subspan(length);
+    block = bits.findNext(end, true);
+  }
+  ++state->uploads;
+  return parts_->commitBits(cluster, *state, bits);
+}
+
+}  // namespace netcow

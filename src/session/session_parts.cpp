@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/session_parts.h"
+
+namespace netcow {
+
+Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded,
+                      std::unique_ptr<LiveFile> liveFile, std::string recoveryText,
+                      const Clock& sessionClock)
+    : folder(std::move(openedFolder)),
+      clock(sessionClock),
+      recovery(std::move(recoveryText)),
+      metaFile(std::move(loaded.meta)),
+      dataFile(std::move(loaded.data)),
+      live(std::move(liveFile)),
+      map(std::move(loaded.map)),
+      header(loaded.header, *live),
+      data(*dataFile, loaded.dataBytes, loaded.header.nextClusterOffset),
+      tables(*map, *metaFile, *live, layoutOf(loaded.header), loaded.header.nextL2, sessionClock),
+      checkpointer(*map, tables, header, data, *metaFile, *live, layoutOf(loaded.header),
+                   sessionClock) {
+  map->forEachAllocated([this](std::uint64_t number, const Cluster& cluster) {
+    if (cluster.dirty) {
+      dirtyQueue.add(number, Clock::Time(Clock::Time::duration(cluster.changedAt.load())));
+    }
+  });
+}
+
+void Session::Parts::countChange(Cluster& state) const {
+  state.changedAt.store(clock.now().time_since_epoch().count(), std::memory_order_relaxed);
+  // Sequentially consistent, as is the look at `dirty` that follows: see acknowledgeUpload().
+  state.changes.fetch_add(1);
+}
+
+std::error_code Session::Parts::touch(std::uint64_t cluster, Cluster& state) {
+  countChange(state);
+  if (state.dirty.load()) {
+    return {};
+  }
+  const MutexLock lock(map->stripe(cluster));
+  if (state.dirty.exchange(true)) {
+    return {};
+  }
+  const auto error = tables.save(cluster, state, state.loadBits());
+  dirtyQueue.add(cluster, clock.now());
+  return error;
+}
+
+std::error_code Session::Parts::commitBits(std::uint64_t cluster, Cluster& state,
+                                           const ClusterBits& bits) {
+  countChange(state);
+  const bool wasDirty = state.dirty.exchange(true);
+  const auto error = tables.save(cluster, state, bits);
+  if (!error) {
+    state.publishBits(bits);
+  }
+  if (!wasDirty) {
+    dirtyQueue.add(cluster, clock.now());
+  }
+  return error;
+}
+
+std::error_code Session::Parts::allocate(std::uint64_t cluster, Cluster*& state) {
+  if (const auto error = tables.obtain(cluster, state)) {
+    return error;
+  }
+  if (state->allocated()) {
+    return {};
+  }
+  std::int64_t offset = 0;
+  if (const auto error = data.allocate(offset)) {
+    return error;
+  }
+  state->dataOffset.store(offset, std::memory_order_release);
+  return {};
+}
+
+}  // namespace netcow

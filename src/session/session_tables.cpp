@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/session_tables.h"
+
+#include <memory>
+#include <utility>
+
+namespace netcow {
+
+SessionTables::SessionTables(BlockMap& map, File& meta, LiveFile& live, const MetaLayout& layout,
+                             std::int32_t nextTable, const Clock& clock)
+    : map_(map),
+      meta_(meta),
+      live_(live),
+      metaTables_(meta, 0, layout),
+      clock_(clock),
+      nextTable_(nextTable) {}
+
+std::error_code SessionTables::obtain(std::uint64_t cluster, Cluster*& state) {
+  const std::uint64_t number = cluster / kClustersPerTable;
+  if (map_.table(number) == nullptr) {
+    if (const auto error = makeTable(number)) {
+      return error;
+    }
+  }
+  state = map_.find(cluster);
+  return {};
+}
+
+std::error_code SessionTables::makeTable(std::uint64_t number) {
+  const MutexLock lock(tablesMutex_);
+  if (map_.table(number) != nullptr) {
+    return {};
+  }
+  auto table = std::make_unique<Table>(nextTable_);
+  TableEntries entries;
+  encodeTable(*table, clock_, entries);
+  auto error = live_.beginMetaChange();
+  if (!error) {
+    error = metaTables_.writeTable(nextTable_, entries);
+  }
+  const auto endError = live_.endMetaChange(meta_);
+  if (error || endError) {
+    return error ? error : endError;
+  }
+  if (const auto liveError = live_.tables().writeTable(nextTable_, entries)) {
+    return liveError;
+  }
+  if (const auto liveError = live_.tables().writeL1Entry(number, nextTable_)) {
+    return liveError;
+  }
+  table->inLive = true;
+  map_.put(number, std::move(table));
+  ++nextTable_;
+  return {};
+}
+
+std::error_code SessionTables::copyToLive(std::uint64_t number, Table& table) {
+  const MutexLock lock(tablesMutex_);
+  if (table.inLive) {
+    return {};
+  }
+  TableEntries entries;
+  encodeTable(table, clock_, entries);
+  if (const auto error = live_.tables().writeTable(table.index, entries)) {
+    return error;
+  }
+  if (const auto error = live_.tables().writeL1Entry(number, table.index)) {
+    return error;
+  }
+  table.inLive = true;
+  return {};
+}
+
+std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state,
+                                    const ClusterBits& bits) {
+  const std::uint64_t number = cluster / kClustersPerTable;
+  Table& table = *map_.table(number);
+  if (!table.inLive) {
+    if (const auto error = copyToLive(number, table)) {
+      return error;
+    }
+  }
+  const ClusterEntry entry = encodeEntry(state, bits, clock_);
+  if (const auto error =
+          live_.tables().writeEntry(table.index, cluster % kClustersPerTable, entry)) {
+    return error;
+  }
+  if (!std::exchange(state.needsCheckpoint, true)) {
+    const MutexLock lock(changedMutex_);
+    changed_.push_back(cluster);
+  }
+  return {};
+}
+
+std::int32_t SessionTables::nextTable() const {
+  const MutexLock lock(tablesMutex_);
+  return nextTable_;
+}
+
+std::vector<std::uint64_t> SessionTables::takeChanged() {
+  const MutexLock lock(changedMutex_);
+  return std::exchange(changed_, {});
+}
+
+void SessionTables::putBackChanged(const std::vector<std::uint64_t>& clusters) {
+  const MutexLock lock(changedMutex_);
+  changed_.insert(changed_.end(), clusters.begin(), clusters.end());
+}
+
+bool SessionTables::anyChanged() const {
+  const MutexLock lock(changedMutex_);
+  return !changed_.empty();
+}
+
+void encodeTable(const Table& table, const Clock& clock, TableEntries& entries) {
+  for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
+    const Cluster& cluster = table.clusters[i];
+    entries[i] = encodeEntry(cluster, cluster.loadBits(), clock);
+  }
+}
+
+}  // namespace netcow

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the uploader asks of a session: which clusters are dirty, what they hold, what became of
+// them.
+//
+// A cluster's `dirty` flag is true from the first change until an upload is acknowledged that
+// carried the newest one; while it is true, the cluster is either in the queue or checked out.
+// The writer counts its change and then looks at `dirty`; acknowledgeUpload() clears `dirty` and
+// then looks at the count. All four are sequentially consistent, so at least one of the two sees
+// the other, and no change is ever taken for uploaded that was not.
+#include "session/session_parts.h"
+
+namespace netcow {
+namespace {
+
+Clock::Time changedAt(const Cluster& cluster) {
+  return Clock::Time(Clock::Time::duration(cluster.changedAt.load(std::memory_order_relaxed)));
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> Session::takeDirty(Clock::Time latest) {
+  while (const auto cluster = parts_->dirtyQueue.takeOlderThan(latest)) {
+    const Clock::Time newest = changedAt(*parts_->map->find(*cluster));
+    if (newest <= latest) {
+      return cluster;
+    }
+    // It changed since it was queued: its turn comes again later.
+    parts_->dirtyQueue.add(*cluster, newest);
+  }
+  return std::nullopt;
+}
+
+void Session::returnDirty(std::uint64_t cluster) {
+  parts_->dirtyQueue.add(cluster, changedAt(*parts_->map->find(cluster)));
+}
+
+std::optional<Clock::Time> Session::oldestDirty() const {
+  return parts_->dirtyQueue.oldest();
+}
+
+Session::DirtyCounts Session::dirtyCounts(Clock::Time latest) const {
+  DirtyCounts counts;
+  counts.old = parts_->dirtyQueue.countOlderThan(latest);
+  const std::uint64_t all = parts_->dirtyQueue.size();
+  counts.fresh = all > counts.old ? all - counts.old : 0;
+  return counts;
+}
+
+Session::Snapshot Session::snapshot(std::uint64_t cluster) const {
+  const Cluster& state = *parts_->map->find(cluster);
+  Snapshot snapshot;
+  snapshot.changes = state.changes.load();
+  snapshot.bits = state.loadBits();
+  return snapshot;
+}
+
+std::error_code Session::readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,
+                                    std::span<std::byte> buffer) const {
+  const Cluster& state = *parts_->map->find(cluster);
+  const auto place = static_cast<std::uint64_t>(state.dataOffset.load());
+  return parts_->data.read(buffer, place + firstBlock * kBlockSize);
+}
+
+bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
+  Cluster& state = *parts_->map->find(cluster);
+  const MutexLock lock(parts_->map->stripe(cluster));
+  ++state.uploads;
+  state.fails = 0;
+  bool clean = state.changes.load() == changes;
+  if (clean) {
+    state.dirty.store(false);
+    if (state.changes.load() != changes) {
+      clean = false;
+      // A writer came in between; if it saw `dirty` cleared it waits for the stripe and finds it
+      // set again.
+      state.dirty.store(true);
+    }
+  }
+  // An entry that cannot be written leaves the cluster dirty on disk: it is sent once more after
+  // a crash, and nothing is lost.
+  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits()));
+  if (!clean) {
+    parts_->dirtyQueue.add(cluster, changedAt(state));
+  }
+  return clean;
+}
+
+void Session::failUpload(std::uint64_t cluster) {
+  Cluster& state = *parts_->map->find(cluster);
+  const MutexLock lock(parts_->map->stripe(cluster));
+  ++state.fails;
+  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits()));
+}
+
+}  // namespace netcow

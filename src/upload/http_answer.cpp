@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload/http_answer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+namespace netcow {
+namespace {
+
+constexpr std::chrono::seconds kLongestPause{120};
+constexpr std::size_t kShownBytes = 200;
+
+std::string_view withoutBlanks(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+}  // namespace
+
+Verdict judge(const HttpAnswer& answer) {
+  if (answer.status >= 200 && answer.status < 300) {
+    return Verdict::accepted;
+  }
+  if (answer.retryAfter) {
+    return Verdict::pause;
+  }
+  switch (answer.status) {
+    case 404:
+      return Verdict::unknown;
+    case 408:  // Request Timeout
+    case 425:  // Too Early
+    case 429:  // Too Many Requests
+      return Verdict::again;
+    default:
+      return answer.status >= 300 && answer.status < 500 ? Verdict::refused : Verdict::again;
+  }
+}
+
+std::string describe(const HttpAnswer& answer) {
+  if (answer.status == 0) {
+    return answer.error;
+  }
+  std::string text(withoutBlanks(answer.body).substr(0, kShownBytes));
+  // A server's text must not forge lines of a log or steer a terminal.
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+  return "HTTP " + std::to_string(answer.status) + (text.empty() ? "" : " (" + text + ")");
+}
+
+std::optional<std::chrono::seconds> parseRetryAfter(std::string_view value) {
+  const std::string_view digits = withoutBlanks(value);
+  if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  long seconds = 0;
+  const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+  if (result.ec == std::errc::result_out_of_range) {
+    return kLongestPause;
+  }
+  if (seconds == 0) {
+    return std::nullopt;
+  }
+  return std::min(std::chrono::seconds(seconds), kLongestPause);
+}
+
+std::string parseServerState(const HttpAnswer& answer) {
+  if (judge(answer) != Verdict::accepted) {
+    return {};
+  }
+  const auto json = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return {};
+  }
+  const auto state = json.find("state");
+  return state != json.end() && state->is_string() ? state->get<std::string>() : std::string();
+}
+
+}  // namespace netcow

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace netcow {
+
+/// What came of one HTTP request.
+struct HttpAnswer {
+  long status = 0;                                 ///< 0: no whole answer came
+  std::string body;                                ///< at most kLargestAnswer bytes of it
+  std::optional<std::chrono::seconds> retryAfter;  ///< the pause the server asked for, if any
+  std::string error;                               ///< why no answer came; if status is 0
+  bool unreadable = false;  ///< nothing was wrong out there: the session could not be read
+};
+
+inline constexpr std::size_t kLargestAnswer = 64 * 1024;
+
+/// How to go on after an answer.
+enum class Verdict {
+  accepted,  ///< any 2xx
+  pause,     ///< ask again after the pause the server asked for; no failure
+  again,     ///< a failure that may pass: no answer, 5xx, 408, 425, 429
+  unknown,   ///< 404: the server does not know the session
+  refused,   ///< asking again would be answered alike: 3xx and every other 4xx
+};
+Verdict judge(const HttpAnswer& answer);
+
+/// The answer as a part of a message, on one line: "HTTP 503 (too busy)", or why none came.
+std::string describe(const HttpAnswer& answer);
+
+/// The value of a Retry-After header: whole seconds above 0, of which at most 120 count. Nothing
+/// for a date or anything else.
+std::optional<std::chrono::seconds> parseRetryAfter(std::string_view value);
+
+/// The state a status answer tells, e.g. "Merging"; empty if it tells none.
+std::string parseServerState(const HttpAnswer& answer);
+
+}  // namespace netcow

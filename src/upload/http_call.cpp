@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload/http_call.h"
+
+#include <algorithm>
+#include <span>
+#include <stdexcept>
+#include <utility>
+
+namespace netcow {
+namespace {
+
+constexpr long kConnectSeconds = 20;
+/// Calls without a cluster: long enough for a server that first looks through a large folder.
+constexpr long kSmallCallSeconds = 120;
+constexpr long kLowSpeedBytes = 1000;
+/// Times ten uploads this is all the memory bodies take.
+constexpr long kBodyBuffer = 256L * 1024;
+
+CURL* makeHandle() {
+  startCurl();
+  CURL* handle = curl_easy_init();
+  if (handle == nullptr) {
+    throw std::bad_alloc();
+  }
+  return handle;
+}
+
+}  // namespace
+
+void startCurl() {
+  // Never taken down: it has to outlive every thread that may still use curl.
+  static const CURLcode result = curl_global_init(CURL_GLOBAL_ALL);
+  if (result != CURLE_OK) {
+    throw std::runtime_error(std::string("cannot start libcurl: ") + curl_easy_strerror(result));
+  }
+}
+
+HttpCall::HttpCall(const std::string& url) : handle_(makeHandle()) {
+  set(CURLOPT_URL, url.c_str());
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_USERAGENT, "netcow");
+  set(CURLOPT_NOSIGNAL, 1L);  // signals belong to the program, not to a name look-up
+  set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  set(CURLOPT_ERRORBUFFER, static_cast<char*>(error_));
+  set(CURLOPT_WRITEFUNCTION, &HttpCall::onAnswer);
+  set(CURLOPT_WRITEDATA, static_cast<void*>(this));
+}
+
+HttpCall::~HttpCall() {
+  curl_easy_cleanup(handle_);
+  curl_slist_free_all(headers_);
+}
+
+template <class Value>
+void HttpCall::set(CURLoption option, Value value) {
+  if (const CURLcode error = curl_easy_setopt(handle_, option, value)) {
+    throw std::runtime_error(std::string("cannot set up a request: ") + curl_easy_strerror(error));
+  }
+}
+
+std::unique_ptr<HttpCall> HttpCall::get(const std::string& url) {
+  std::unique_ptr<HttpCall> call(new HttpCall(url));
+  call->set(CURLOPT_HTTPGET, 1L);
+  call->set(CURLOPT_TIMEOUT, kSmallCallSeconds);
+  return call;
+}
+
+std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const std::string& form) {
+  std::unique_ptr<HttpCall> call(new HttpCall(url));
+  call->set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(form.size()));
+  call->set(CURLOPT_COPYPOSTFIELDS, form.c_str());
+  call->set(CURLOPT_TIMEOUT, kSmallCallSeconds);
+  return call;
+}
+
+std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url, const Session& session,
+                                                std::uint64_t cluster,
+                                                std::chrono::seconds giveUpAfter) {
+  std::unique_ptr<HttpCall> call(new HttpCall(url));
+  call->body_ = std::make_unique<UploadBody>(session, cluster);
+  call->streamBody(giveUpAfter);
+  return call;
+}
+
+void HttpCall::streamBody(std::chrono::seconds giveUpAfter) {
+  headers_ = curl_slist_append(headers_, "Content-Type: application/octet-stream");
+  set(CURLOPT_POST, 1L);
+  set(CURLOPT_HTTPHEADER, headers_);
+  set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_->size()));
+  set(CURLOPT_UPLOAD_BUFFERSIZE, kBodyBuffer);
+  set(CURLOPT_READFUNCTION, &HttpCall::onBodyWanted);
+  set(CURLOPT_READDATA, static_cast<void*>(this));
+  // curl sends a body again when a kept connection turns out to be dead.
+  set(CURLOPT_SEEKFUNCTION, &HttpCall::onRewind);
+  set(CURLOPT_SEEKDATA, static_cast<void*>(this));
+  set(CURLOPT_LOW_SPEED_LIMIT, kLowSpeedBytes);
+  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(giveUpAfter.count()));
+}
+
+std::uint64_t HttpCall::takeBytesSent() {
+  return std::exchange(bytesSent_, 0);
+}
+
+HttpAnswer HttpCall::perform() {
+  return finish(curl_easy_perform(handle_));
+}
+
+HttpAnswer HttpCall::finish(CURLcode result) {
+  HttpAnswer answer;
+  answer.body = std::move(answer_);
+  curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &answer.status);
+  // A refusal counts even if the connection broke before the body was through; a success, or a
+  // mere "100 Continue", does not.
+  if (result != CURLE_OK && answer.status < 300) {
+    answer.status = 0;
+    answer.unreadable = static_cast<bool>(readError_);
+    answer.error = readError_          ? "cannot read the session: " + readError_.message()
+                   : error_[0] != '\0' ? error_
+                                       : curl_easy_strerror(result);
+  }
+  curl_header* header = nullptr;
+  if (curl_easy_header(handle_, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
+    answer.retryAfter = parseRetryAfter(header->value);
+  }
+  return answer;
+}
+
+std::string HttpCall::escape(const std::string& text) {
+  char* escaped = curl_easy_escape(nullptr, text.c_str(), static_cast<int>(text.size()));
+  if (escaped == nullptr) {
+    throw std::bad_alloc();
+  }
+  std::string result = escaped;
+  curl_free(escaped);
+  return result;
+}
+
+std::size_t HttpCall::onAnswer(char* bytes, std::size_t size, std::size_t count, void* self) {
+  auto& call = *static_cast<HttpCall*>(self);
+  const std::size_t got = size * count;
+  try {
+    call.answer_.append(bytes, std::min(got, kLargestAnswer - call.answer_.size()));
+  } catch (const std::exception&) {
+    return 0;  // curl ends the request
+  }
+  return got;
+}
+
+std::size_t HttpCall::onBodyWanted(char* bytes, std::size_t size, std::size_t count, void* self) {
+  auto& call = *static_cast<HttpCall*>(self);
+  std::size_t used = 0;
+  try {
+    call.readError_ =
+        call.body_->read(std::as_writable_bytes(std::span(bytes, size * count)), used);
+  } catch (const std::exception&) {
+    call.readError_ = std::make_error_code(std::errc::io_error);
+  }
+  if (call.readError_) {
+    return CURL_READFUNC_ABORT;
+  }
+  call.bytesSent_ += used;
+  return used;
+}
+
+int HttpCall::onRewind(void* self, curl_off_t offset, int origin) {
+  if (offset != 0 || origin != SEEK_SET) {
+    return CURL_SEEKFUNC_CANTSEEK;
+  }
+  static_cast<HttpCall*>(self)->body_->rewind();
+  return CURL_SEEKFUNC_OK;
+}
+
+}  // namespace netcow

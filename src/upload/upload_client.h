@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <curl/curl.h>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "upload/http_answer.h"
+#include "upload/http_call.h"
+
+namespace netcow {
+
+/// Runs HTTP calls side by side on one thread, over connections that are kept alive.
+/// Not thread-safe but for wake().
+class UploadClient {
+ public:
+  UploadClient();
+  /// Ends what is under way.
+  ~UploadClient();
+  UploadClient(const UploadClient&) = delete;
+  UploadClient& operator=(const UploadClient&) = delete;
+
+  /// What a call was made for.
+  enum class Purpose { update, merge, status };
+  struct Finished {
+    Purpose purpose = Purpose::update;
+    std::uint64_t cluster = 0;  ///< of an update
+    std::uint64_t changes = 0;  ///< of an update: what to acknowledge
+    HttpAnswer answer;
+  };
+
+  /// Sends `call` with the next run(). `cluster` tells updates apart.
+  void start(Purpose purpose, std::unique_ptr<HttpCall> call, std::uint64_t cluster = 0);
+  [[nodiscard]] std::size_t underWay() const { return calls_.size(); }
+
+  /// Moves bytes, without waiting, and hands out the calls that have ended.
+  std::vector<Finished> run();
+  /// Waits until there is something for run() to do, wake() was called, or `longest` is over.
+  void wait(std::chrono::milliseconds longest);
+  /// Ends wait(), the present or else the next one. Thread-safe.
+  void wake();
+  /// Ends every call at once; nothing more is heard of them. Returns the clusters of updates.
+  std::vector<std::uint64_t> abandonAll();
+
+  /// Bytes of cluster bodies sent since the last time this was asked.
+  std::uint64_t takeBytesSent();
+
+ private:
+  struct Running {
+    Purpose purpose;
+    std::uint64_t cluster;
+    std::unique_ptr<HttpCall> call;
+  };
+
+  Finished finish(CURL* handle, CURLcode result);
+
+  CURLM* multi_ = nullptr;
+  std::map<CURL*, Running> calls_;
+  std::uint64_t bytesSent_ = 0;
+};
+
+}  // namespace netcow

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload/upload_requests.h"
+
+#include <utility>
+
+#include "base/errors.h"
+#include "format/session_files.h"
+
+namespace netcow {
+namespace {
+
+[[noreturn]] void throwCannotCreate(const UploadPrefix& prefix, const ImageName& image,
+                                    const std::string& why) {
+  throw UserError("cannot begin an upload of " + image.fileName() + " at " + prefix.shown() + ": " +
+                  why);
+}
+
+std::string whyRefused(const HttpAnswer& answer) {
+  switch (judge(answer)) {
+    case Verdict::unknown:
+      return describe(answer) +
+             "; check that -C names the upload server and that it holds this revision";
+    case Verdict::pause:
+      return describe(answer) + "; it asks to try again in " +
+             std::to_string(answer.retryAfter->count()) + " seconds";
+    case Verdict::again:
+      return describe(answer) + "; check that the server runs and try again";
+    default:
+      return describe(answer) + "; check the address given with -C";
+  }
+}
+
+}  // namespace
+
+std::string createUpload(const UploadPrefix& prefix, const ImageName& image) {
+  const std::string form = "revision=" + std::to_string(image.revision) +
+                           "&bitfieldSize=" + std::to_string(kBitfieldSize) +
+                           "&imageName=" + HttpCall::escape(image.name);
+  const HttpAnswer answer = HttpCall::postForm(prefix.url("create"), form)->perform();
+  if (judge(answer) != Verdict::accepted) {
+    throwCannotCreate(prefix, image, whyRefused(answer));
+  }
+  std::string uuid = answer.body;
+  while (uuid.ends_with('\n') || uuid.ends_with('\r')) {
+    uuid.pop_back();
+  }
+  if (!isUploadUuid(uuid) || uuid.find_first_of("<>\"{}") != std::string::npos) {
+    throwCannotCreate(prefix, image,
+                      "the answer is no upload uuid: " + describe(answer) +
+                          "; check that -C names an upload server");
+  }
+  return uuid;
+}
+
+UploadRequests::UploadRequests(UploadPrefix prefix, const std::string& uuid)
+    : prefix_(std::move(prefix)), uuid_(HttpCall::escape(uuid)) {}
+
+std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session, std::uint64_t cluster,
+                                                     std::chrono::seconds giveUpAfter) const {
+  const std::string url =
+      prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(cluster);
+  return HttpCall::postCluster(url, session, cluster, giveUpAfter);
+}
+
+std::unique_ptr<HttpCall> UploadRequests::makeMerge(std::uint64_t validRemoteSize,
+                                                    std::uint64_t imageSize) const {
+  return HttpCall::postForm(prefix_.url("merge"),
+                            "originalFileSize=" + std::to_string(validRemoteSize) +
+                                "&newFileSize=" + std::to_string(imageSize) + "&uuid=" + uuid_);
+}
+
+std::unique_ptr<HttpCall> UploadRequests::makeStatus() const {
+  return HttpCall::get(prefix_.url("status") + "?uuid=" + uuid_);
+}
+
+}  // namespace netcow

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload/uploader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.h"
+#include "format/geometry.h"
+
+namespace netcow {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The longest the thread sleeps: clusters that turned dirty meanwhile are noticed then.
+constexpr std::chrono::milliseconds kLongestSleep = 5s;
+/// A problem that stays the same is logged again after this.
+constexpr std::chrono::seconds kComplaintInterval = 60s;
+
+std::optional<UploadRequests> makeRequests(const Session& session, const UploadOptions& options) {
+  if (!options.prefix) {
+    return std::nullopt;
+  }
+  const std::string uuid = session.uploadUuid();
+  if (uuid.empty()) {
+    throw UserError("the session " + session.directory() + " belongs to no upload at " +
+                    options.prefix->shown() + "; name one with --upload-uuid");
+  }
+  return std::optional<UploadRequests>(std::in_place, *options.prefix, uuid);
+}
+
+}  // namespace
+
+Uploader::Uploader(Session& session, UploadOptions options, const Clock& clock)
+    : session_(session),
+      options_(std::move(options)),
+      clock_(clock),
+      requests_(makeRequests(session, options_)),
+      reporter_(session, options_.statusFile, options_.statusSink, clock),
+      schedule_(options_.rules, clock),
+      recordedMerge_(options_.earlierMerge) {
+  state_ = requests_ ? UploadStatus::State::active : UploadStatus::State::local;
+  reporter_.report(progress());
+}
+
+Uploader::~Uploader() {
+  if (thread_.joinable()) {
+    cancel();
+    thread_.join();
+  }
+}
+
+void Uploader::start() {
+  if (requests_ || reporter_.wanted()) {
+    thread_ = std::thread([this] { run(); });
+  }
+}
+
+void Uploader::setNoNewUploads() {
+  noNewUploads_ = true;
+  wake();
+}
+
+void Uploader::cancel() {
+  cancelled_ = true;
+  wake();
+}
+
+UploadOutcome Uploader::finish() {
+  finishWanted_ = true;
+  if (thread_.joinable()) {
+    wake();
+    thread_.join();
+  } else {
+    run();
+  }
+  return outcome_;
+}
+
+void Uploader::run() {
+  try {
+    if (requests_) {
+      state_ = UploadStatus::State::backgroundUpload;
+    }
+    reporter_.report(progress());
+    while (phase_ != Phase::ended) {
+      doRound();
+    }
+  } catch (const std::exception& error) {
+    endUnfinished(UploadStatus::State::failed, error.what());
+  }
+  reporter_.reportEnd(progress());
+}
+
+void Uploader::doRound() {
+  for (const auto& finished : client_.run()) {
+    handle(finished);
+  }
+  obeyWishes();
+  if (requests_ && (phase_ == Phase::mounted || phase_ == Phase::finalPass)) {
+    startUploads();
+  }
+  if (phase_ == Phase::finalPass) {
+    endFinalPass();
+  }
+  if (phase_ == Phase::merging) {
+    continueMerge();
+  }
+  if (phase_ != Phase::ended) {
+    if (clock_.now() >= reporter_.nextTime()) {
+      reporter_.report(progress());
+    }
+    client_.wait(untilNextEvent());
+  }
+}
+
+void Uploader::obeyWishes() {
+  if (cancelled_ || (noNewUploads_ && phase_ == Phase::merging)) {
+    if (recordedMerge_ == MergeState::done && phase_ == Phase::merging) {
+      end(UploadStatus::State::done, ExitStatus::done,
+          "all changes are uploaded, and the server took the merge");
+    } else {
+      endUnfinished(UploadStatus::State::cancelled, "cancelled");
+    }
+    return;
+  }
+  if (finishWanted_ && phase_ == Phase::mounted) {
+    phase_ = Phase::finalPass;
+    if (requests_) {
+      state_ = UploadStatus::State::uploading;
+      spdlog::info("unmounted: uploading the rest to {}", requests_->prefix().shown());
+    }
+    // A server that refused the session while it was mounted gets this one more chance.
+    refusal_.clear();
+    schedule_.beginFinalPass();
+    reporter_.report(progress());
+  }
+  if (noNewUploads_) {
+    schedule_.stop();
+  }
+}
+
+std::chrono::milliseconds Uploader::untilNextEvent() const {
+  auto next = reporter_.nextTime();
+  if (phase_ == Phase::merging) {
+    if (client_.underWay() == 0) {
+      next = std::min(next, mergePlan_->time());
+    }
+  } else if (requests_) {
+    next = std::min(next, schedule_.wakeAt(session_.oldestDirty()).value_or(next));
+  }
+  // One more than rounded down, or the thread would wake just before the time and spin.
+  const auto rest = next - clock_.now();
+  const auto sleep = std::chrono::duration_cast<std::chrono::milliseconds>(rest) + 1ms;
+  return std::clamp(sleep, 0ms, kLongestSleep);
+}
+
+UploadProgress Uploader::progress() {
+  UploadProgress progress;
+  progress.state = state_;
+  progress.newestDue = requests_ ? schedule_.newestDue() : Clock::Time::min();  // none: no queue
+  progress.checkedOut = schedule_.inFlight() + schedule_.waiting();
+  progress.inFlight = schedule_.inFlight();
+  progress.clustersUploaded = clustersUploaded_;
+  progress.bytesSent = client_.takeBytesSent();
+  return progress;
+}
+
+void Uploader::startUploads() {
+  giveBack(/*everything=*/false);
+  while (schedule_.mayStart()) {
+    const auto cluster = session_.takeDirty(schedule_.newestDue());
+    if (!cluster) {
+      return;
+    }
+    if (*cluster * kClusterSize >= session_.imageSize()) {
+      skip(*cluster);
+    } else {
+      client_.start(UploadClient::Purpose::update,
+                    requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter),
+                    *cluster);
+      schedule_.started();
+    }
+  }
+}
+
+void Uploader::skip(std::uint64_t cluster) {
+  if (phase_ == Phase::mounted) {
+    schedule_.defer(cluster);  // the image may be growing at this moment
+  } else {
+    // Growing the image in a later run zeroes the cluster, and so makes it dirty again.
+    session_.acknowledgeUpload(cluster, session_.snapshot(cluster).changes);
+  }
+}
+
+void Uploader::giveBack(bool everything) {
+  for (const std::uint64_t cluster : schedule_.takeWaited(everything)) {
+    session_.returnDirty(cluster);
+  }
+}
+
+void Uploader::handle(const UploadClient::Finished& finished) {
+  if (finished.purpose == UploadClient::Purpose::update) {
+    handleUpdate(finished);
+  } else {
+    handleMerge(finished);
+  }
+}
+
+void Uploader::handleUpdate(const UploadClient::Finished& finished) {
+  const HttpAnswer& answer = finished.answer;
+  if (answer.retryAfter) {
+    schedule_.pause(*answer.retryAfter);
+  }
+  switch (judge(answer)) {
+    case Verdict::accepted:
+      schedule_.arrived(finished.cluster);
+      session_.acknowledgeUpload(finished.cluster, finished.changes);
+      ++clustersUploaded_;
+      break;
+    case Verdict::pause:
+      schedule_.sentBack();
+      session_.returnDirty(finished.cluster);
+      break;
+    case Verdict::again:
+      fail(finished.cluster, answer);
+      break;
+    case Verdict::unknown:
+      refuse(finished.cluster, "the server does not know the upload " + session_.uploadUuid() +
+                                   ", it answers " + describe(answer));
+      break;
+    case Verdict::refused:
+      refuse(finished.cluster, "the server refuses the upload, it answers " + describe(answer));
+      break;
+  }
+}
+
+void Uploader::fail(std::uint64_t cluster, const HttpAnswer& answer) {
+  if (answer.unreadable && phase_ != Phase::mounted) {
+    refuse(cluster, describe(answer));  // no server can help, so do not try for ever
+    return;
+  }
+  session_.failUpload(cluster);
+  schedule_.failed(cluster);
+  complain("cluster " + std::to_string(cluster) +
+           " was not uploaded and will be tried again: " + describe(answer));
+}
+
+void Uploader::refuse(std::uint64_t cluster, const std::string& problem) {
+  schedule_.sentBack();
+  session_.failUpload(cluster);
+  session_.returnDirty(cluster);
+  schedule_.stop();
+  if (refusal_.empty()) {
+    refusal_ = problem;
+    state_ = UploadStatus::State::failed;
+    spdlog::error("uploads have stopped: {}; changes stay in {}", problem, session_.directory());
+  }
+}
+
+void Uploader::endFinalPass() {
+  if (schedule_.inFlight() > 0) {
+    return;
+  }
+  if (!requests_) {
+    end(UploadStatus::State::local, ExitStatus::done, "all changes are in " + session_.directory());
+  } else if (noNewUploads_) {
+    endUnfinished(UploadStatus::State::cancelled, "uploads were stopped");
+  } else if (!refusal_.empty()) {
+    endUnfinished(UploadStatus::State::failed, refusal_);
+  } else if (schedule_.waiting() == 0 && !session_.oldestDirty()) {
+    beginMerge();
+  }
+}
+
+void Uploader::end(UploadStatus::State state, ExitStatus status, const std::string& message) {
+  for (const std::uint64_t cluster : client_.abandonAll()) {
+    schedule_.sentBack();
+    session_.returnDirty(cluster);
+  }
+  giveBack(/*everything=*/true);
+  phase_ = Phase::ended;
+  state_ = state;
+  outcome_ = {status, message};
+}
+
+void Uploader::endUnfinished(UploadStatus::State state, const std::string& why) {
+  if (phase_ == Phase::merging) {
+    end(state, ExitStatus::notMerged, "all changes are uploaded, but not merged: " + why);
+    return;
+  }
+  end(state, ExitStatus::notUploaded, {});
+  const std::uint64_t left = session_.dirtyCounts(Clock::Time::max()).old;
+  outcome_.message = why + ": " + std::to_string(left) +
+                     (left == 1 ? " cluster is" : " clusters are") + " not uploaded" +
+                     (options_.merge ? " and nothing is merged" : "") + "; the changes stay in " +
+                     session_.directory() + ", mount it again with -L to go on";
+}
+
+void Uploader::complain(const std::string& problem) {
+  const auto now = clock_.now();
+  if (problem == lastComplaint_ && now - lastComplaintAt_ < kComplaintInterval) {
+    spdlog::debug("{}", problem);
+    return;
+  }
+  lastComplaint_ = problem;
+  lastComplaintAt_ = now;
+  spdlog::warn("{}", problem);
+}
+
+}  // namespace netcow

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "image/image.h"
+#include "support/plain_image.h"
+#include "support/seeded_random.h"
+#include "support/temporary_directory.h"
+
+namespace netcow {
+namespace {
+
+using test::SeededRandom;
+using test::TemporaryDirectory;
+
+using Bytes = std::vector<std::byte>;
+
+/// How an operation ended: the completion must run exactly once.
+struct Result {
+  int calls = 0;
+  int error = 0;
+  Completion completion() {
+    return [this](const std::error_code& code) {
+      ++calls;
+      error = code.value();
+    };
+  }
+};
+
+/// Random reads, writes and resizes against a plain buffer, with a base that answers late and out
+/// of order. Operations are in flight together unless their bytes overlap: two partial writes to
+/// one block, its fill and a read of its neighbour meet all the time.
+class ImageModel {
+  // A border of two tables and an odd end lie inside, and the base is not zeros.
+  static constexpr std::uint64_t kBaseSize = kTableSpan + 2 * kClusterSize + 1234;
+  static constexpr std::array kFocus = {std::uint64_t{0},          kClusterSize,
+                                        kTableSpan - kClusterSize, kTableSpan,
+                                        kTableSpan + kClusterSize, kBaseSize};
+  /// Operations stay this near to a place of kFocus, in bytes.
+  static constexpr std::uint64_t kSurroundings = 96'000;
+
+ public:
+  ImageModel(const std::string& directory, SeededRandom& random) : random_(random) {
+    directory_ = directory;
+    NewSession settings;
+    settings.imageName = "model";
+    settings.baseSize = kBaseSize;
+    session_ = Session::create(directory_, settings);
+    image_ = std::make_unique<Image>(base_, session_.get());
+    for (const std::uint64_t center : kFocus) {
+      const std::uint64_t begin = center > kSurroundings ? center - kSurroundings : 0;
+      for (std::uint64_t i = begin; i < std::min(kBaseSize, center + kSurroundings); ++i) {
+        content_.bytes(i, 1)[0] = base_.byteAt(i);
+      }
+    }
+  }
+
+  void run(int steps) {
+    for (int step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
+      SCOPED_TRACE("step " + std::to_string(step));
+      switch (random_.between(0, 19)) {
+        case 0:
+          resize();
+          break;
+        case 1:
+          if (random_.oneIn(20)) {
+            reopen();
+          }
+          break;
+        case 2:
+        case 3:
+        case 4:
+        case 5:
+        case 6:
+          answerSome();
+          break;
+        case 7:
+        case 8:
+        case 9:
+        case 10:
+          read();
+          break;
+        default:
+          write();
+      }
+      dropEnded();
+    }
+    drain();
+    checkAll();
+  }
+
+ private:
+  /// Answers from a formula, held until asked.
+  class FormulaSource : public Source {
+   public:
+    [[nodiscard]] static std::byte byteAt(std::uint64_t offset) {
+      return test::patternByte(offset);
+    }
+    [[nodiscard]] const ImageName& image() const override { return name_; }
+    [[nodiscard]] std::uint64_t size() const override { return kBaseSize; }
+    void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override {
+      held_.push_back({buffer, offset, std::move(done)});
+    }
+    void stop() override {}
+    [[nodiscard]] std::string statusText() const override { return {}; }
+    [[nodiscard]] std::size_t pending() const { return held_.size(); }
+    void answer(std::size_t n) {
+      Held one = std::move(held_[n]);
+      held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(n));
+      for (std::size_t i = 0; i < one.buffer.size(); ++i) {
+        one.buffer[i] = byteAt(one.offset + i);
+      }
+      one.done({});
+    }
+
+   private:
+    struct Held {
+      std::span<std::byte> buffer;
+      std::uint64_t offset;
+      Completion done;
+    };
+    std::vector<Held> held_;
+    ImageName name_{"model", 1};
+  };
+
+  struct Operation {
+    bool isWrite;
+    std::uint64_t offset;
+    Bytes bytes;     ///< to write, or the buffer read into
+    Bytes expected;  ///< of a read
+    Result result;
+  };
+
+  std::uint64_t someOffset() {
+    const std::uint64_t center = kFocus[random_.between(0, kFocus.size() - 1)];
+    const std::uint64_t spread = random_.oneIn(4) ? 3 * kBlockSize : 6000;
+    const std::uint64_t low = center > spread ? center - spread : 0;
+    return random_.between(low, center + spread);
+  }
+  std::uint64_t someLength() {
+    return random_.oneIn(10) ? random_.between(0, 40'000) : random_.between(0, 5000);
+  }
+  [[nodiscard]] bool overlapsPending(std::uint64_t offset, std::uint64_t length, bool isWrite) {
+    return std::any_of(pending_.begin(), pending_.end(), [&](const auto& other) {
+      const bool apart =
+          other->offset + other->bytes.size() <= offset || offset + length <= other->offset;
+      return !apart && (isWrite || other->isWrite);
+    });
+  }
+
+  void write() {
+    const std::uint64_t offset = someOffset();
+    const std::uint64_t length = someLength();
+    if (overlapsPending(offset, length, true)) {
+      return;
+    }
+    auto operation = std::make_unique<Operation>();
+    operation->isWrite = true;
+    operation->offset = offset;
+    operation->bytes = random_.bytes(length);
+    if (length > 0 && offset + length > content_.size()) {
+      drain();  // a write that grows the image meets nothing in flight behind the end
+    }
+    content_.write(operation->bytes, offset);
+    image_->write(operation->bytes, offset, operation->result.completion());
+    pending_.push_back(std::move(operation));
+  }
+
+  void read() {
+    const std::uint64_t offset = someOffset();
+    const std::uint64_t length = someLength();
+    if (overlapsPending(offset, length, false)) {
+      return;
+    }
+    auto operation = std::make_unique<Operation>();
+    operation->isWrite = false;
+    operation->offset = offset;
+    operation->bytes.assign(length, std::byte{0xEE});
+    operation->expected.resize(length);
+    for (std::uint64_t i = 0; i < length && offset + i < content_.size(); ++i) {
+      operation->expected[i] = content_.bytes(offset + i, 1)[0];
+    }
+    image_->read(operation->bytes, offset, operation->result.completion());
+    pending_.push_back(std::move(operation));
+  }
+
+  void resize() {
+    drain();
+    const std::uint64_t size = someOffset();
+    ASSERT_FALSE(image_->resize(size));
+    content_.resize(size);
+    ASSERT_EQ(image_->size(), size);
+  }
+
+  void reopen() {
+    drain();
+    image_.reset();
+    if (random_.oneIn(2)) {
+      ASSERT_FALSE(session_->close());
+    }
+    session_.reset();
+    session_ = Session::open(directory_);
+    image_ = std::make_unique<Image>(base_, session_.get());
+    ASSERT_EQ(image_->size(), content_.size());
+  }
+
+  void answerSome() {
+    for (std::uint64_t n = random_.between(0, 4); n > 0 && base_.pending() > 0; --n) {
+      base_.answer(random_.between(0, base_.pending() - 1));
+    }
+  }
+  void drain() {
+    while (base_.pending() > 0) {
+      base_.answer(random_.between(0, base_.pending() - 1));
+    }
+    dropEnded();
+    ASSERT_TRUE(pending_.empty()) << "an operation never ended";
+  }
+  void dropEnded() {
+    std::erase_if(pending_, [](const auto& operation) {
+      if (operation->result.calls == 0) {
+        return false;
+      }
+      EXPECT_EQ(operation->result.calls, 1);
+      EXPECT_EQ(operation->result.error, 0);
+      if (!operation->isWrite) {
+        EXPECT_TRUE(operation->bytes == operation->expected) << "read at " << operation->offset;
+      }
+      return true;
+    });
+  }
+  void checkAll() {
+    for (const std::uint64_t center : kFocus) {
+      const std::uint64_t begin = center > kSurroundings ? center - kSurroundings : 0;
+      Bytes buffer(2 * kSurroundings);
+      Result result;
+      image_->read(buffer, begin, result.completion());
+      drain();
+      ASSERT_EQ(result.calls, 1);
+      const auto expected = content_.bytes(begin, buffer.size());
+      ASSERT_TRUE(std::equal(buffer.begin(), buffer.end(), expected.begin())) << "near " << center;
+    }
+  }
+
+  SeededRandom& random_;
+  std::string directory_;
+  FormulaSource base_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Image> image_;
+  test::PlainImage content_{4 * kTableSpan, kBaseSize};
+  std::vector<std::unique_ptr<Operation>> pending_;
+};
+
+TEST(ImageModelTest, AgreesWithAPlainBufferWhenTheBaseAnswersLateAndOutOfOrder) {
+  SeededRandom random;
+  const TemporaryDirectory temporary;
+  ImageModel model(temporary / "session", random);
+  model.run(20'000);
+}
+
+}  // namespace
+}  // namespace netcow

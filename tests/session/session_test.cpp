@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/session.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/errors.h"
+#include "support/fake_clock.h"
+#include "support/seeded_random.h"
+#include "support/temporary_directory.h"
+
+namespace netcow {
+namespace {
+
+using test::FakeClock;
+using test::SeededRandom;
+using test::TemporaryDirectory;
+
+NewSession settings(std::uint64_t baseSize) {
+  NewSession result;
+  result.imageName = "lab/windows";
+  result.uploadUuid = "11111111-2222-3333-4444-555555555555";
+  result.baseSize = baseSize;
+  return result;
+}
+
+std::vector<std::byte> block(unsigned value) {
+  return std::vector<std::byte>(kBlockSize, static_cast<std::byte>(value));
+}
+
+/// What a session says a local block holds; nothing if it is not local.
+std::optional<std::vector<std::byte>> readBlock(const Session& session, std::uint64_t number) {
+  const auto run = session.runAt(number * kBlockSize, kBlockSize);
+  if (!run.local) {
+    return std::nullopt;
+  }
+  std::vector<std::byte> content(kBlockSize);
+  EXPECT_FALSE(session.readData(content, run.dataOffset));
+  return content;
+}
+
+class SessionTest : public testing::Test {
+ protected:
+  std::unique_ptr<Session> create(std::uint64_t baseSize = 3 * kTableSpan) {
+    return Session::create(directory_, settings(baseSize), clock_);
+  }
+  std::unique_ptr<Session> open() { return Session::open(directory_, clock_); }
+
+  TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_ / "session";
+  FakeClock clock_;
+};
+
+TEST_F(SessionTest, IsEmptyWhenNew) {
+  const auto session = create(10'000);
+  EXPECT_EQ(session->imageName(), "lab/windows");
+  EXPECT_EQ(session->imageSize(), 10'000U);
+  EXPECT_EQ(session->validRemoteSize(), 10'000U);
+  EXPECT_EQ(session->localClusterCount(), 0U);
+  EXPECT_FALSE(session->oldestDirty().has_value());
+  EXPECT_FALSE(session->runAt(0, 10'000).local);
+}
+
+TEST_F(SessionTest, KeepsBlocksOverACleanClose) {
+  {
+    const auto session = create();
+    ASSERT_FALSE(session->write(block(7), 5 * kBlockSize));
+    ASSERT_FALSE(session->write(block(9), kTableSpan + 3 * kClusterSize));
+    ASSERT_FALSE(session->close());
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/live"));
+  const auto session = open();
+  EXPECT_EQ(session->recovery(), "");
+  EXPECT_EQ(readBlock(*session, 5), block(7));
+  EXPECT_EQ(readBlock(*session, (kTableSpan + 3 * kClusterSize) / kBlockSize), block(9));
+  EXPECT_FALSE(readBlock(*session, 6).has_value());
+}
+
+TEST_F(SessionTest, LosesNothingWhenTheProcessIsKilled) {
+  {
+    const auto session = create();
+    ASSERT_FALSE(session->write(block(1), 0));
+    ASSERT_FALSE(session->checkpoint());
+    ASSERT_FALSE(session->write(block(2), kBlockSize));
+    ASSERT_FALSE(session->write(block(3), 0));
+    ASSERT_FALSE(session->setSizes(kTableSpan, kClusterSize));
+    // No close(): the destructor leaves what a killed process would.
+  }
+  const auto session = open();
+  EXPECT_NE(session->recovery(), "");
+  EXPECT_EQ(readBlock(*session, 0), block(3));
+  EXPECT_EQ(readBlock(*session, 1), block(2));
+  EXPECT_EQ(session->imageSize(), kTableSpan);
+  EXPECT_EQ(session->validRemoteSize(), kClusterSize);
+}
+
+TEST_F(SessionTest, RefusesASecondOpener) {
+  const auto session = create();
+  try {
+    open();
+    FAIL() << "opened twice";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("in use by process " + std::to_string(::getpid())),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(SessionTest, TakesOverASessionWithoutClusters) {
+  {
+    create(4096);
+  }
+  const auto session = create(8192);
+  EXPECT_EQ(session->imageSize(), 8192U);
+}
+
+TEST_F(SessionTest, RefusesToReplaceASessionWithClusters) {
+  {
+    const auto session = create();
+    ASSERT_FALSE(session->write(block(1), 0));
+  }
+  EXPECT_THROW(create(), UserError);
+  EXPECT_EQ(readBlock(*open(), 0), block(1));
+}
+
+TEST_F(SessionTest, RefusesWhatIsTooLong) {
+  NewSession longUuid = settings(4096);
+  longUuid.uploadUuid = std::string(37, 'a');
+  EXPECT_THROW(Session::create(directory_, longUuid, clock_), UserError);
+  NewSession longName = settings(4096);
+  longName.imageName = std::string(200, 'a');
+  EXPECT_THROW(Session::create(directory_, longName, clock_), UserError);
+  NewSession whole = settings(4096);
+  whole.uploadUuid = std::string(36, 'b');
+  EXPECT_EQ(Session::create(directory_, whole, clock_)->uploadUuid(), std::string(36, 'b'));
+}
+
+TEST_F(SessionTest, FillStandsBackForAWrite) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(5), 0));
+  bool filled = true;
+  ASSERT_FALSE(session->fill(0, block(6), filled));
+  EXPECT_FALSE(filled);
+  EXPECT_EQ(readBlock(*session, 0), block(5));
+  ASSERT_FALSE(session->fill(1, block(6), filled));
+  EXPECT_TRUE(filled);
+  EXPECT_EQ(readBlock(*session, 1), block(6));
+}
+
+TEST_F(SessionTest, ZeroesOnlyWhatIsLocal) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(5), 0));
+  ASSERT_FALSE(session->write(block(5), 2 * kBlockSize));
+  ASSERT_FALSE(session->zeroLocal(100, 2 * kBlockSize));
+  auto expected = block(5);
+  std::fill(expected.begin() + 100, expected.end(), std::byte{0});
+  EXPECT_EQ(readBlock(*session, 0), expected);
+  EXPECT_FALSE(session->isLocal(1));
+  expected = block(5);
+  std::fill(expected.begin(), expected.begin() + 100, std::byte{0});
+  EXPECT_EQ(readBlock(*session, 2), expected);
+}
+
+TEST_F(SessionTest, AChangeDuringAnUploadLeavesTheClusterDirty) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
+  EXPECT_FALSE(session->takeDirty(clock_.now()).has_value()) << "it is checked out";
+  const auto snapshot = session->snapshot(0);
+  ASSERT_FALSE(session->write(block(2), 0));
+  EXPECT_FALSE(session->acknowledgeUpload(0, snapshot.changes));
+  ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
+  EXPECT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
+  EXPECT_FALSE(session->oldestDirty().has_value());
+  ASSERT_FALSE(session->write(block(3), 0));
+  EXPECT_EQ(session->takeDirty(clock_.now()), 0U);
+}
+
+TEST_F(SessionTest, GivesOutClustersOnlyWhenTheyAreOldEnough) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(1), 0));
+  clock_.advance(std::chrono::seconds(30));
+  ASSERT_FALSE(session->write(block(1), kClusterSize));
+  ASSERT_FALSE(session->write(block(2), 0));  // changed again: its age begins anew
+  clock_.advance(std::chrono::seconds(30));
+  const auto sixtySecondsAgo = clock_.now() - std::chrono::seconds(60);
+  EXPECT_FALSE(session->takeDirty(sixtySecondsAgo).has_value());
+  const auto thirtySecondsAgo = clock_.now() - std::chrono::seconds(30);
+  std::set<std::uint64_t> taken;
+  while (const auto cluster = session->takeDirty(thirtySecondsAgo)) {
+    taken.insert(*cluster);
+  }
+  EXPECT_EQ(taken, (std::set<std::uint64_t>{0, 1}));
+}
+
+TEST_F(SessionTest, RemembersWhatIsDirtyOverAKill) {
+  {
+    const auto session = create();
+    ASSERT_FALSE(session->write(block(1), 0));
+    ASSERT_FALSE(session->write(block(1), kClusterSize));
+    ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
+    ASSERT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
+  }
+  const auto session = open();
+  EXPECT_EQ(session->takeDirty(clock_.now()), 1U);
+  EXPECT_FALSE(session->takeDirty(clock_.now()).has_value());
+}
+
+TEST_F(SessionTest, ReplaceClusterKeepsExactlyTheNewestBits) {
+  const auto session = create();
+  ClusterBits first;
+  first.setRange(0, 3);
+  ASSERT_FALSE(session->replaceCluster(2, first, std::vector<std::byte>(3 * kBlockSize)));
+  ClusterBits second;
+  second.set(1);
+  second.set(319);
+  std::vector<std::byte> content = block(8);
+  content.resize(2 * kBlockSize, std::byte{9});
+  ASSERT_FALSE(session->replaceCluster(2, second, content));
+  EXPECT_FALSE(session->isLocal(2 * kBlocksPerCluster));
+  EXPECT_EQ(readBlock(*session, 2 * kBlocksPerCluster + 1), block(8));
+  EXPECT_EQ(readBlock(*session, 2 * kBlocksPerCluster + 319), block(9));
+  EXPECT_EQ(session->replaceCluster(2, second, block(1)).value(), EINVAL);
+  EXPECT_EQ(session->replaceCluster(800'000, second, content).value(), EFBIG);
+}
+
+TEST_F(SessionTest, ANewUploadSendsEverythingAgain) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
+  ASSERT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
+  ASSERT_FALSE(session->setUploadUuid("another", true));
+  EXPECT_EQ(session->takeDirty(clock_.now()), 0U);
+  EXPECT_EQ(session->uploadUuid(), "another");
+}
+
+TEST_F(SessionTest, IsInspectedWhileInUse) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_FALSE(session->write(block(1), kClusterSize));
+  const SessionReport report = inspectSession(directory_);
+  EXPECT_TRUE(report.open);
+  EXPECT_EQ(report.clusters, 2U);
+  EXPECT_EQ(report.dirtyClusters, 2U);
+  EXPECT_EQ(report.localBlocks, 2U);
+  EXPECT_EQ(report.imageName, "lab/windows");
+}
+
+/// Random whole-block and local partial writes, zeroing, checkpoints, kills and clean closes
+/// against a map of blocks.
+TEST_F(SessionTest, AgreesWithAModelOverKillsAndCloses) {
+  SeededRandom random;
+  auto session = create();
+  std::map<std::uint64_t, std::vector<std::byte>> model;
+  const auto someBlock = [&random] {
+    // Few places, gathered at the borders of clusters and tables.
+    const std::uint64_t base =
+        random.between(0, 2) * (kTableSpan / kBlockSize) + random.between(0, 2) * kBlocksPerCluster;
+    return base + random.between(0, 3) + (random.oneIn(2) ? kBlocksPerCluster - 3 : 0);
+  };
+  for (int step = 0; step < 3000; ++step) {
+    const std::uint64_t first = someBlock();
+    switch (random.between(0, 9)) {
+      case 0:
+        ASSERT_FALSE(session->checkpoint());
+        break;
+      case 1: {
+        const bool clean = random.oneIn(2);
+        if (clean) {
+          ASSERT_FALSE(session->close());
+        }
+        session.reset();
+        session = open();
+        ASSERT_EQ(session->recovery().empty(), clean);
+        break;
+      }
+      case 2: {
+        const std::uint64_t from = first * kBlockSize + random.between(0, 5000);
+        const std::uint64_t length = random.between(0, 20'000);
+        ASSERT_FALSE(session->zeroLocal(from, length));
+        for (std::uint64_t at = from; at < from + length; ++at) {
+          const auto entry = model.find(at / kBlockSize);
+          if (entry != model.end()) {
+            entry->second[at % kBlockSize] = std::byte{0};
+          }
+        }
+        break;
+      }
+      case 3: {
+        if (const auto entry = model.find(first); entry != model.end()) {
+          const std::uint64_t from = random.between(0, kBlockSize - 1);
+          const auto bytes = random.bytes(random.between(0, kBlockSize - from));
+          ASSERT_FALSE(session->write(bytes, first * kBlockSize + from));
+          std::copy(bytes.begin(), bytes.end(),
+                    entry->second.begin() + static_cast<std::ptrdiff_t>(from));
+        }
+        break;
+      }
+      default: {
+        const std::uint64_t count = random.between(0, 5);
+        const auto bytes = random.bytes(count * kBlockSize);
+        ASSERT_FALSE(session->write(bytes, first * kBlockSize));
+        for (std::uint64_t i = 0; i < count; ++i) {
+          const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(i * kBlockSize);
+          model[first + i].assign(begin, begin + kBlockSize);
+        }
+      }
+    }
+  }
+  std::uint64_t local = 0;
+  session->forEachCluster([&local](const ClusterInfo& info) { local += info.bits.count(); });
+  EXPECT_EQ(local, model.size());
+  for (const auto& [number, content] : model) {
+    ASSERT_EQ(readBlock(*session, number), content) << "block " << number;
+  }
+}
+
+}  // namespace
+}  // namespace netcow
