@@ -11,6 +11,7 @@ using Answer = fuse_req::Answer;
 
 void fuse_req::record(Answer answer) {
   answer.thread = std::this_thread::get_id();
+  answeredUnderLock = answeredUnderLock || registering;
   const netcow::MutexLock lock(mutex_);
   answers_.push_back(std::move(answer));
   answered_.notifyAll();
@@ -121,6 +122,11 @@ const fuse_ctx* fuse_req_ctx(fuse_req_t request) {
 void fuse_req_interrupt_func(fuse_req_t request, fuse_interrupt_func_t function, void* data) {
   request->interruptFunction = function;
   request->interruptData = data;
+  if (request->interruptedEarly) {
+    request->registering = true;
+    request->interrupt();
+    request->registering = false;
+  }
 }
 
 int fuse_lowlevel_notify_inval_inode(fuse_session*, fuse_ino_t inode, off_t offset, off_t length) {

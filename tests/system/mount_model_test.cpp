@@ -116,6 +116,7 @@ class MountModel {
     direct_.reset();
     const ProcessResult result = mount_->unmount();
     ASSERT_EQ(result.exitStatus, 0) << result.output;
+    mount_.reset();  // its end would unmount what comes next
     mount({"-L", session_});
   }
 
