@@ -45,20 +45,10 @@ std::string timeText(std::int64_t unixSeconds) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", local);
 }
 
-const char* mergeName(MergeState state) {
-  switch (state) {
-    case MergeState::done:
-      return "done";
-    case MergeState::refused:
-      return "refused";
-    case MergeState::none:
-      break;
-  }
-  return "none";
-}
-
 const char* mergeText(MergeState state) {
   switch (state) {
+    case MergeState::asked:
+      return "asked for, no answer known yet";
     case MergeState::done:
       return "accepted by the server";
     case MergeState::refused:
@@ -66,7 +56,7 @@ const char* mergeText(MergeState state) {
     case MergeState::none:
       break;
   }
-  return "not asked for, or not accepted so far";
+  return "not asked for";
 }
 
 std::string counted(std::uint64_t count, std::string_view thing) {
@@ -163,7 +153,7 @@ std::string infoJson(const std::string& directory, const SessionReport& report,
     json["origin"] = {
         {"imageName", origin->imageName},       {"revision", origin->revision},
         {"baseSize", origin->baseSize},         {"source", origin->source},
-        {"uploadPrefix", origin->uploadPrefix}, {"merge", mergeName(origin->merge)},
+        {"uploadPrefix", origin->uploadPrefix}, {"merge", toText(origin->merge)},
     };
   }
   return dump(json);

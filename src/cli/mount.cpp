@@ -94,8 +94,8 @@ class MountRun {
     setStage(Stage::mounted);
     background_.ready();
     ready_ = true;
-    spdlog::info("mounted {} revision {} at {}", source_->image().name,
-                 source_->image().revision, command_.mountpoint);
+    spdlog::info("mounted {} revision {} at {}", source_->image().name, source_->image().revision,
+                 command_.mountpoint);
     mount_->run([this] { source_->stop(); });
   }
 
@@ -187,8 +187,8 @@ int runMount(const MountCommand& command) {
 
 int mountCommand(const std::vector<std::string>& arguments) {
   try {
-    const MountCommand command = parseMountCommand(arguments);
-    return command.help ? 0 : runMount(command);
+    const auto command = parseMountCommand(arguments);
+    return command ? runMount(*command) : static_cast<int>(ExitStatus::done);
   } catch (const UserError& error) {
     return report(error, error.status(), false);
   }

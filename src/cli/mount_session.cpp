@@ -81,9 +81,9 @@ void applyUuid(const MountCommand& command, Session& session) {
     return;
   }
   const std::string stored = session.uploadUuid();
-  const bool same = stored == command.uploadUuid ||
-                    (stored.size() == kOldUuidLength &&
-                     stored == command.uploadUuid.substr(0, kOldUuidLength));
+  const bool same =
+      stored == command.uploadUuid ||
+      (stored.size() == kOldUuidLength && stored == command.uploadUuid.substr(0, kOldUuidLength));
   if (const auto error = session.setUploadUuid(command.uploadUuid, !same)) {
     throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
   }
@@ -91,8 +91,7 @@ void applyUuid(const MountCommand& command, Session& session) {
 
 /// A new session's upload is made on the server last: one that could not be used leaves nothing
 /// behind there.
-void createUploadIfMissing(const MountCommand& command, MountSession& mount,
-                           const Source& source) {
+void createUploadIfMissing(const MountCommand& command, MountSession& mount, const Source& source) {
   if (!mount.prefix || !mount.session->uploadUuid().empty()) {
     return;
   }
@@ -105,6 +104,22 @@ void createUploadIfMissing(const MountCommand& command, MountSession& mount,
   }
 }
 
+void fillIn(MountCommand& complete, const Origin& origin) {
+  if (complete.image.empty()) {
+    complete.image = origin.imageName;
+  }
+  if (complete.image == origin.imageName && complete.revision == 0) {
+    complete.revision = origin.revision;
+  }
+  if (complete.hosts.empty() && complete.source.empty()) {
+    const bool isUrl = origin.source.find("://") != std::string::npos;
+    (isUrl ? complete.source : complete.hosts) = origin.source;
+  }
+  if (complete.uploadPrefix.empty()) {
+    complete.uploadPrefix = origin.uploadPrefix;
+  }
+}
+
 }  // namespace
 
 std::optional<Origin> earlierOrigin(const MountCommand& command) {
@@ -113,29 +128,24 @@ std::optional<Origin> earlierOrigin(const MountCommand& command) {
 
 MountCommand completedBy(const MountCommand& command, const std::optional<Origin>& origin) {
   MountCommand complete = command;
-  if (!origin) {
-    return complete;
-  }
-  if (complete.image.empty()) {
-    complete.image = origin->imageName;
-  }
-  if (complete.image == origin->imageName && complete.revision == 0) {
-    complete.revision = origin->revision;
+  if (origin) {
+    fillIn(complete, *origin);
   }
   if (complete.hosts.empty() && complete.source.empty()) {
-    const bool isUrl = origin->source.find("://") != std::string::npos;
-    (isUrl ? complete.source : complete.hosts) = origin->source;
+    refuse(command, "does not say where its base comes from; name it with -h, -i and -r");
   }
-  if (complete.uploadPrefix.empty()) {
-    complete.uploadPrefix = origin->uploadPrefix;
+  if (complete.merge && complete.uploadPrefix.empty()) {
+    throw UserError(
+        "-m merges what was uploaded, but this session has no upload server; name it "
+        "with -C",
+        ExitStatus::usage);
   }
   return complete;
 }
 
 std::unique_ptr<Source> openSource(const MountCommand& command) {
   if (command.source.empty()) {
-    return connect(parseHostList(command.hosts), {command.image, command.revision},
-                   command.sticky);
+    return connect(parseHostList(command.hosts), {command.image, command.revision}, command.sticky);
   }
   const SourceUrl url = parseSourceUrl(command.source);
   if (const auto* file = std::get_if<FileUrl>(&url)) {

@@ -34,9 +34,10 @@ void CheckpointTimer::run() {
     }
     const auto error = session_.checkpoint();
     if (error && !complained) {
-      spdlog::error("cannot make changes durable in {}: {}; they may be lost if the machine goes "
-                    "down",
-                    session_.directory(), error.message());
+      spdlog::error(
+          "cannot make changes durable in {}: {}; they may be lost if the machine goes "
+          "down",
+          session_.directory(), error.message());
     }
     complained = static_cast<bool>(error);
   }

@@ -3,20 +3,42 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/whole_io.h"
 
 namespace netcow {
 
-NLOHMANN_JSON_SERIALIZE_ENUM(MergeState, {{MergeState::none, "none"},
-                                          {MergeState::done, "done"},
-                                          {MergeState::refused, "refused"}})
+namespace {
+
+constexpr std::pair<MergeState, std::string_view> kMergeStates[] = {
+    {MergeState::none, "none"},
+    {MergeState::asked, "asked"},
+    {MergeState::done, "done"},
+    {MergeState::refused, "refused"},
+};
+
+MergeState parseMergeState(const std::string& path, const std::string& text) {
+  for (const auto& [state, name] : kMergeStates) {
+    if (name == text) {
+      return state;
+    }
+  }
+  throw UserError(path + " names the merge state `" + text +
+                  "`, which this version of netcow does not know; use a newer one");
+}
+
+}  // namespace
+
+std::string_view toText(MergeState state) {
+  return kMergeStates[static_cast<std::size_t>(state)].second;
+}
 
 void Origin::save(const std::string& directory) const {
   const nlohmann::ordered_json json = {{"imageName", imageName},       {"revision", revision},
                                        {"baseSize", baseSize},         {"source", source},
-                                       {"uploadPrefix", uploadPrefix}, {"merge", merge}};
+                                       {"uploadPrefix", uploadPrefix}, {"merge", toText(merge)}};
   replaceTextFile(directory + "/origin.json", json.dump(2) + "\n", true);
 }
 
@@ -33,7 +55,7 @@ std::optional<Origin> Origin::load(const std::string& directory) {
     origin.baseSize = json.at("baseSize").get<std::uint64_t>();
     origin.source = json.at("source").get<std::string>();
     origin.uploadPrefix = json.at("uploadPrefix").get<std::string>();
-    origin.merge = json.at("merge").get<MergeState>();
+    origin.merge = parseMergeState(path, json.at("merge").get<std::string>());
     return origin;
   } catch (const nlohmann::json::exception& error) {
     throw UserError(path + " cannot be understood (" + error.what() +

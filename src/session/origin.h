@@ -4,15 +4,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace netcow {
 
-/// How far the merge of a session's upload has come.
+/// How far the merge of a session's upload has come; remembered across runs, so that no merge is
+/// ever asked for again after it was accepted.
 enum class MergeState {
   none,     ///< never asked for, or not accepted so far
+  asked,    ///< asked for, no answer is known: it may have been accepted
   done,     ///< accepted by the server: never asked again
   refused,  ///< the server will not merge
 };
+/// The state's name, as origin.json and `netcow info --json` show it.
+std::string_view toText(MergeState state);
 
 /// What a session's format has no field for, kept beside it as origin.json: where its base came
 /// from and where its changes go. Written by netcow only; the reference client ignores it.

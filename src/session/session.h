@@ -99,7 +99,8 @@ class Session {
   [[nodiscard]] bool isLocal(std::uint64_t block) const;
 
   /// Reads local bytes by their place in `data`, as a Run told.
-  std::error_code readData(std::span<std::byte> buffer, std::uint64_t dataOffset) const;
+  [[nodiscard]] std::error_code readData(std::span<std::byte> buffer,
+                                         std::uint64_t dataOffset) const;
 
   /// Writes `bytes` at `offset` of the image. Every block touched must be covered whole or be
   /// local already. Acknowledged content survives a killed process.
@@ -153,8 +154,8 @@ class Session {
   /// Read before the content: what changes after it leaves the cluster dirty.
   [[nodiscard]] Snapshot snapshot(std::uint64_t cluster) const;
   /// Reads a run of local blocks of one cluster, numbered within it; buffer.size() bytes.
-  std::error_code readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,
-                             std::span<std::byte> buffer) const;
+  [[nodiscard]] std::error_code readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,
+                                           std::span<std::byte> buffer) const;
   /// The server has everything up to `changes` of a checked-out cluster. True if it is clean now;
   /// if it changed meanwhile it can be taken again.
   bool acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes);

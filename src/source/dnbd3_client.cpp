@@ -44,6 +44,11 @@ void Dnbd3Client::stop() {
     stopping_ = true;
     wakeUp_.signal();
     receiver_.join();
+    // The receiver has gone: what was its own is this thread's now.
+    if (connection_) {
+      disconnect();
+    }
+    search_.reset();
     channel_.failAll(errnoCode(EIO));
   });
 }

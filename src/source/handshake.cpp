@@ -131,15 +131,17 @@ void Handshake::receive() {
     if (got < 0 && errno == EINTR) {
       continue;
     }
-    if (got < 0) {
-      if (errno != EAGAIN) {
-        failWithErrno(errno);
-      }
+    if (got < 0 && errno == EAGAIN) {
       return;
     }
-    if (got == 0) {
+    // A server may close before it has read everything, which arrives as a reset.
+    if (got == 0 || (got < 0 && errno == ECONNRESET)) {
       fail("does not have image " + wanted_.image.name + revisionText(wanted_.image.revision) +
            ", or is no dnbd3 server (it closed the connection)");
+      return;
+    }
+    if (got < 0) {
+      failWithErrno(errno);
       return;
     }
     received_ += static_cast<std::size_t>(got);

@@ -13,7 +13,6 @@ constexpr long kConnectSeconds = 20;
 /// Calls without a cluster: long enough for a server that first looks through a large folder.
 constexpr long kSmallCallSeconds = 120;
 constexpr long kLowSpeedBytes = 1000;
-constexpr long kLowSpeedSeconds = 10;
 /// Times ten uploads this is all the memory bodies take.
 constexpr long kBodyBuffer = 256L * 1024;
 
@@ -75,14 +74,15 @@ std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const std::
 }
 
 std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url, const Session& session,
-                                                std::uint64_t cluster) {
+                                                std::uint64_t cluster,
+                                                std::chrono::seconds giveUpAfter) {
   std::unique_ptr<HttpCall> call(new HttpCall(url));
   call->body_ = std::make_unique<UploadBody>(session, cluster);
-  call->streamBody();
+  call->streamBody(giveUpAfter);
   return call;
 }
 
-void HttpCall::streamBody() {
+void HttpCall::streamBody(std::chrono::seconds giveUpAfter) {
   headers_ = curl_slist_append(headers_, "Content-Type: application/octet-stream");
   set(CURLOPT_POST, 1L);
   set(CURLOPT_HTTPHEADER, headers_);
@@ -94,7 +94,7 @@ void HttpCall::streamBody() {
   set(CURLOPT_SEEKFUNCTION, &HttpCall::onRewind);
   set(CURLOPT_SEEKDATA, static_cast<void*>(this));
   set(CURLOPT_LOW_SPEED_LIMIT, kLowSpeedBytes);
-  set(CURLOPT_LOW_SPEED_TIME, kLowSpeedSeconds);
+  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(giveUpAfter.count()));
 }
 
 std::uint64_t HttpCall::takeBytesSent() {

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,9 +25,10 @@ class HttpCall {
   /// Sends `form`, which is urlencoded already.
   static std::unique_ptr<HttpCall> postForm(const std::string& url, const std::string& form);
   /// Streams a cluster of `session`, which must outlive the call; given up when it is slower than
-  /// 1000 bytes a second for 10 seconds.
+  /// 1000 bytes a second for `giveUpAfter`.
   static std::unique_ptr<HttpCall> postCluster(const std::string& url, const Session& session,
-                                               std::uint64_t cluster);
+                                               std::uint64_t cluster,
+                                               std::chrono::seconds giveUpAfter);
 
   ~HttpCall();
   HttpCall(const HttpCall&) = delete;
@@ -50,7 +52,7 @@ class HttpCall {
   explicit HttpCall(const std::string& url);
   template <class Value>
   void set(CURLoption option, Value value);
-  void streamBody();
+  void streamBody(std::chrono::seconds giveUpAfter);
 
   static std::size_t onAnswer(char* bytes, std::size_t size, std::size_t count, void* self);
   static std::size_t onBodyWanted(char* bytes, std::size_t size, std::size_t count, void* self);

@@ -1,40 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upload/merge_plan.h"
 
-#include <algorithm>
-#include <array>
 #include <utility>
 
 namespace netcow {
 namespace {
 
-/// How often a server that took the merge may fail to tell of it before its word is trusted.
+/// How often in a row a server that took the merge may fail to tell of it before it is left alone:
+/// one that told of it before, and any other.
 constexpr std::uint32_t kSilencesForgiven = 10;
-
-constexpr std::array<std::pair<MergeState, std::string_view>, 4> kStateTexts = {{
-    {MergeState::none, "none"},
-    {MergeState::asked, "asked"},
-    {MergeState::accepted, "accepted"},
-    {MergeState::failed, "failed"},
-}};
+constexpr std::uint32_t kFirstSilencesForgiven = 3;
 
 }  // namespace
 
-std::string_view toText(MergeState state) {
-  return kStateTexts.at(static_cast<std::size_t>(state)).second;
-}
-
-MergeState parseMergeState(std::string_view text) {
-  const auto* const found = std::find_if(kStateTexts.begin(), kStateTexts.end(),
-                                         [&](const auto& entry) { return entry.second == text; });
-  return found != kStateTexts.end() ? found->first : MergeState::none;
-}
-
-MergePlan::MergePlan(MergeState earlier, const UploadRules& rules, const Clock& clock)
+MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
+                     const Clock& clock)
     : rules_(rules),
       clock_(clock),
       phase_(earlier == MergeState::asked ? Phase::checking : Phase::asking),
-      time_(clock.now()) {}
+      time_(notBefore) {}
 
 MergePlan::Step MergePlan::step() const {
   switch (phase_) {
@@ -68,7 +52,7 @@ void MergePlan::mergeAnswered(const HttpAnswer& answer) {
       if (verdict == Verdict::unknown && !std::exchange(wasUnknown_, true)) {
         phase_ = Phase::checking;
       } else {
-        end(MergeState::failed, "the server refused the merge: " + describe(answer));
+        end(MergeState::refused, "the server refused the merge: " + describe(answer));
       }
       break;
   }
@@ -96,9 +80,9 @@ void MergePlan::check(const HttpAnswer& statusAnswer) {
 void MergePlan::watch(const HttpAnswer& statusAnswer) {
   const std::string serverState = parseServerState(statusAnswer);
   if (serverState == "Done") {
-    end(MergeState::accepted, {});
+    end(MergeState::done, {});
   } else if (serverState == "Failed") {
-    end(MergeState::failed, "the server took the merge, but the merge failed there");
+    end(MergeState::refused, "the server took the merge, but the merge failed there");
   } else if (serverState == "Merging") {
     tellsTruth_ = true;
     silences_ = 0;
@@ -106,10 +90,11 @@ void MergePlan::watch(const HttpAnswer& statusAnswer) {
   } else {
     // A lost answer or "Active" may be followed by the truth; anything else never is.
     const bool mayTell = tellsTruth_ || statusAnswer.status == 0 || serverState == "Active";
-    if (mayTell && ++silences_ <= kSilencesForgiven) {
+    const auto forgiven = tellsTruth_ ? kSilencesForgiven : kFirstSilencesForgiven;
+    if (mayTell && ++silences_ <= forgiven) {
       keepWatching();
     } else {
-      end(MergeState::accepted, {});
+      end(MergeState::done, {});
     }
   }
 }
@@ -119,7 +104,7 @@ void MergePlan::keepWatching() {
 }
 
 void MergePlan::accept() {
-  state_ = MergeState::accepted;
+  state_ = MergeState::done;
   phase_ = Phase::watching;
 }
 

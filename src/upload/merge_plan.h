@@ -3,18 +3,23 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/clock.h"
+#include "session/origin.h"
 #include "upload/http_answer.h"
 #include "upload/upload_schedule.h"
 
 // What to ask next until the merge is done or refused: the rules alone, without a server.
 //
-//   asking ----- 2xx -----> watching -- "Done", or a server that never tells --> merged
-//     ^  \------ 409 and its kin, a second 404 ------> refused    \- "Failed" -> failed
-//     |   \-- 404 once; 5xx and lost answers again and again --\  ^
-//     \------------- anything else ------------------- checking --/ "Merging" or "Done"
+//   phase     asks     an answer of                        leads to
+//   asking    merge    2xx                                 watching
+//                      5xx, none at all, the first 404     checking, after a while
+//                      any other 3xx or 4xx                the end: refused
+//   checking  status   "Merging" or "Done"                 watching
+//                      anything else                       asking
+//   watching  status   "Done", or no state one can trust   the end: merged
+//                      "Failed"                            the end: refused
+//                      "Merging"                           watching, after a while
 //
 // A merge is never asked twice blindly: before it is asked again the status call tells whether
 // the first request had arrived after all. That call also makes the reference server load a
@@ -22,23 +27,12 @@
 // claims "Copying" for ever, so only a server that was heard to say something else is waited for.
 namespace netcow {
 
-/// How far the merge of a session has come; remembered across runs so that no merge is ever asked
-/// again after it was accepted.
-enum class MergeState {
-  none,      ///< never asked
-  asked,     ///< asked, no answer known yet: it may have arrived
-  accepted,  ///< the server took it; never ask again
-  failed,    ///< refused, or taken and then failed: may be asked again by another run
-};
-std::string_view toText(MergeState state);
-/// MergeState::none for a text that toText() never gives.
-MergeState parseMergeState(std::string_view text);
-
 /// Not thread-safe; `clock` must outlive it.
 class MergePlan {
  public:
-  /// `earlier`: what the last run left behind; none, asked or failed.
-  MergePlan(MergeState earlier, const UploadRules& rules, const Clock& clock);
+  /// `earlier`: how far an earlier run came; not done. Nothing is asked before `notBefore`.
+  MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
+            const Clock& clock);
 
   enum class Step { askMerge, askStatus, end };
   /// What to do, not before time(). Does not change until an answer is handed in.
@@ -48,7 +42,8 @@ class MergePlan {
   void mergeAnswered(const HttpAnswer& answer);
   void statusAnswered(const HttpAnswer& answer);
 
-  /// asked until the server took or refused it, then accepted or failed.
+  /// asked until the server took it (done) or refused it; a merge that was taken and then failed
+  /// on the server is refused in the end.
   [[nodiscard]] MergeState state() const { return state_; }
   /// At the end: why it failed, for people; empty if it did not.
   [[nodiscard]] const std::string& problem() const { return problem_; }

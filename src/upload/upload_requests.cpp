@@ -55,11 +55,11 @@ std::string createUpload(const UploadPrefix& prefix, const ImageName& image) {
 UploadRequests::UploadRequests(UploadPrefix prefix, const std::string& uuid)
     : prefix_(std::move(prefix)), uuid_(HttpCall::escape(uuid)) {}
 
-std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session,
-                                                     std::uint64_t cluster) const {
+std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session, std::uint64_t cluster,
+                                                     std::chrono::seconds giveUpAfter) const {
   const std::string url =
       prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(cluster);
-  return HttpCall::postCluster(url, session, cluster);
+  return HttpCall::postCluster(url, session, cluster, giveUpAfter);
 }
 
 std::unique_ptr<HttpCall> UploadRequests::makeMerge(std::uint64_t validRemoteSize,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,8 +25,9 @@ class UploadRequests {
  public:
   UploadRequests(UploadPrefix prefix, const std::string& uuid);
 
-  [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session,
-                                                     std::uint64_t cluster) const;
+  /// Given up when it is slower than 1000 bytes a second for `giveUpAfter`.
+  [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session, std::uint64_t cluster,
+                                                     std::chrono::seconds giveUpAfter) const;
   /// Sizes in bytes, as the session tells them.
   [[nodiscard]] std::unique_ptr<HttpCall> makeMerge(std::uint64_t validRemoteSize,
                                                     std::uint64_t imageSize) const;

@@ -26,6 +26,7 @@ struct UploadRules {
   std::chrono::milliseconds minAge{60'000};  ///< of the last change, while mounted
   std::size_t parallelMounted = 2;
   std::size_t parallelFinal = 10;
+  std::chrono::seconds giveUpAfter{10};            ///< of less than 1000 bytes a second
   std::chrono::milliseconds retryMounted{60'000};  ///< how long a failed cluster waits
   /// Doubled with each failure, up to the longest: how long a failed cluster waits in the final
   /// pass, and how long nothing new begins after a failure.
@@ -60,6 +61,8 @@ class UploadSchedule {
   void sentBack();
   /// The server asked for a pause, with whatever answer.
   void pause(std::chrono::seconds length);
+  /// When the last pause asked for is over; in the past if there is none.
+  [[nodiscard]] Clock::Time pausedUntil() const { return pausedUntil_; }
   /// A cluster that was taken, but needs no upload before the end: waits without having failed.
   void defer(std::uint64_t cluster);
 

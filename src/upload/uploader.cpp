@@ -115,15 +115,12 @@ void Uploader::doRound() {
 }
 
 void Uploader::obeyWishes() {
-  if (cancelled_) {
-    if (phase_ == Phase::merging) {
-      const bool accepted = mergePlan_->state() == MergeState::accepted;
-      end(accepted ? UploadStatus::State::done : UploadStatus::State::cancelled,
-          accepted ? ExitStatus::done : ExitStatus::notMerged,
-          accepted ? "all changes are uploaded, and the server took the merge"
-                   : "all changes are uploaded, but not merged: the merge was cancelled");
+  if (cancelled_ || (noNewUploads_ && phase_ == Phase::merging)) {
+    if (recordedMerge_ == MergeState::done && phase_ == Phase::merging) {
+      end(UploadStatus::State::done, ExitStatus::done,
+          "all changes are uploaded, and the server took the merge");
     } else {
-      endUnfinished(UploadStatus::State::cancelled, "the upload was cancelled");
+      endUnfinished(UploadStatus::State::cancelled, "cancelled");
     }
     return;
   }
@@ -131,6 +128,7 @@ void Uploader::obeyWishes() {
     phase_ = Phase::finalPass;
     if (requests_) {
       state_ = UploadStatus::State::uploading;
+      spdlog::info("unmounted: uploading the rest to {}", requests_->prefix().shown());
     }
     // A server that refused the session while it was mounted gets this one more chance.
     refusal_.clear();
@@ -160,7 +158,7 @@ std::chrono::milliseconds Uploader::untilNextEvent() const {
 UploadProgress Uploader::progress() {
   UploadProgress progress;
   progress.state = state_;
-  progress.newestDue = schedule_.newestDue();
+  progress.newestDue = requests_ ? schedule_.newestDue() : Clock::Time::min();  // none: no queue
   progress.checkedOut = schedule_.inFlight() + schedule_.waiting();
   progress.inFlight = schedule_.inFlight();
   progress.clustersUploaded = clustersUploaded_;
@@ -178,7 +176,8 @@ void Uploader::startUploads() {
     if (*cluster * kClusterSize >= session_.imageSize()) {
       skip(*cluster);
     } else {
-      client_.start(UploadClient::Purpose::update, requests_->makeUpdate(session_, *cluster),
+      client_.start(UploadClient::Purpose::update,
+                    requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter),
                     *cluster);
       schedule_.started();
     }
@@ -187,8 +186,9 @@ void Uploader::startUploads() {
 
 void Uploader::skip(std::uint64_t cluster) {
   if (phase_ == Phase::mounted) {
-    schedule_.defer(cluster);  // the image may grow again
+    schedule_.defer(cluster);  // the image may be growing at this moment
   } else {
+    // Growing the image in a later run zeroes the cluster, and so makes it dirty again.
     session_.acknowledgeUpload(cluster, session_.snapshot(cluster).changes);
   }
 }
@@ -200,20 +200,10 @@ void Uploader::giveBack(bool everything) {
 }
 
 void Uploader::handle(const UploadClient::Finished& finished) {
-  switch (finished.purpose) {
-    case UploadClient::Purpose::update:
-      handleUpdate(finished);
-      return;
-    case UploadClient::Purpose::merge:
-      mergePlan_->mergeAnswered(finished.answer);
-      break;
-    case UploadClient::Purpose::status:
-      mergePlan_->statusAnswered(finished.answer);
-      break;
-  }
-  recordMerge(mergePlan_->state());
-  if (judge(finished.answer) != Verdict::accepted) {
-    complain("asking for the merge: " + describe(finished.answer));
+  if (finished.purpose == UploadClient::Purpose::update) {
+    handleUpdate(finished);
+  } else {
+    handleMerge(finished);
   }
 }
 
@@ -283,64 +273,6 @@ void Uploader::endFinalPass() {
   }
 }
 
-void Uploader::beginMerge() {
-  if (!options_.merge) {
-    end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded");
-    return;
-  }
-  if (options_.earlierMerge == MergeState::accepted) {
-    end(UploadStatus::State::done, ExitStatus::done,
-        "all changes are uploaded; an earlier run has had them merged");
-    return;
-  }
-  if (const auto error = session_.checkpoint()) {
-    end(UploadStatus::State::failed, ExitStatus::notMerged,
-        "all changes are uploaded, but not merged: cannot make the session " +
-            session_.directory() + " durable: " + error.message());
-    return;
-  }
-  mergePlan_.emplace(options_.earlierMerge, options_.rules, clock_);
-  phase_ = Phase::merging;
-  recordMerge(mergePlan_->state());
-}
-
-void Uploader::continueMerge() {
-  if (client_.underWay() > 0 || clock_.now() < mergePlan_->time()) {
-    return;
-  }
-  switch (mergePlan_->step()) {
-    case MergePlan::Step::askMerge:
-      client_.start(UploadClient::Purpose::merge,
-                    requests_->makeMerge(session_.validRemoteSize(), session_.imageSize()));
-      break;
-    case MergePlan::Step::askStatus:
-      client_.start(UploadClient::Purpose::status, requests_->makeStatus());
-      break;
-    case MergePlan::Step::end:
-      if (mergePlan_->problem().empty()) {
-        end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded and merged");
-      } else {
-        end(UploadStatus::State::failed, ExitStatus::notMerged,
-            "all changes are uploaded, but not merged: " + mergePlan_->problem());
-      }
-      break;
-  }
-}
-
-void Uploader::recordMerge(MergeState state) {
-  if (state == recordedMerge_) {
-    return;
-  }
-  recordedMerge_ = state;
-  try {
-    if (options_.onMergeState) {
-      options_.onMergeState(state);
-    }
-  } catch (const std::exception& error) {
-    spdlog::error("cannot remember that the merge is {}: {}", toText(state), error.what());
-  }
-}
-
 void Uploader::end(UploadStatus::State state, ExitStatus status, const std::string& message) {
   for (const std::uint64_t cluster : client_.abandonAll()) {
     schedule_.sentBack();
@@ -353,12 +285,16 @@ void Uploader::end(UploadStatus::State state, ExitStatus status, const std::stri
 }
 
 void Uploader::endUnfinished(UploadStatus::State state, const std::string& why) {
+  if (phase_ == Phase::merging) {
+    end(state, ExitStatus::notMerged, "all changes are uploaded, but not merged: " + why);
+    return;
+  }
   end(state, ExitStatus::notUploaded, {});
   const std::uint64_t left = session_.dirtyCounts(Clock::Time::max()).old;
-  outcome_.message =
-      why + ": " + std::to_string(left) + (left == 1 ? " cluster is" : " clusters are") +
-      " not uploaded" + (options_.merge ? " and nothing is merged" : "") +
-      "; all changes are safe in " + session_.directory() + ", mount it again with -L to go on";
+  outcome_.message = why + ": " + std::to_string(left) +
+                     (left == 1 ? " cluster is" : " clusters are") + " not uploaded" +
+                     (options_.merge ? " and nothing is merged" : "") + "; the changes stay in " +
+                     session_.directory() + ", mount it again with -L to go on";
 }
 
 void Uploader::complain(const std::string& problem) {

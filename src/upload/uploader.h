@@ -65,7 +65,7 @@ class Uploader {
   void start();
 
   /// SIGQUIT while mounted: no new uploads, those in flight finish, nothing is merged; finish()
-  /// will return notUploaded.
+  /// will return notUploaded. (If the merge was being asked for already, as cancel().)
   void setNoNewUploads();
 
   /// SIGQUIT while finish() runs: it ends what is in flight and returns at once. (A repeated
@@ -90,6 +90,7 @@ class Uploader {
   void skip(std::uint64_t cluster);
   void handle(const UploadClient::Finished& finished);
   void handleUpdate(const UploadClient::Finished& finished);
+  void handleMerge(const UploadClient::Finished& finished);
   void fail(std::uint64_t cluster, const HttpAnswer& answer);
   void refuse(std::uint64_t cluster, const std::string& problem);
   void giveBack(bool everything);

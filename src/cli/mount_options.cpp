@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/mount_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/errors.h"
+#include "upload/upload_prefix.h"
+
+namespace netcow {
+namespace {
+
+constexpr const char* kIntroduction =
+    "Shows an image of a dnbd3 server, or of a local file, as the file `img` in MOUNTPOINT.\n"
+    "With -c or -L it is writable: changes stay in the session's folder, are uploaded to the\n"
+    "server named by -C, and merged into a new revision after unmounting if -m is given.\n";
+
+[[noreturn]] void refuse(const std::string& line) {
+  throw UserError(line + "; see netcow mount --help", ExitStatus::usage);
+}
+
+/// What CLI11 cannot put into a MountCommand by itself.
+struct Raw {
+  std::string newSession;
+  std::string oldSession;
+  std::string revision;
+  std::optional<std::uint32_t> minAgeSeconds;
+  bool foreground = false;
+};
+
+void addBaseOptions(CLI::App& app, MountCommand& command, Raw& raw) {
+  app.add_option("-h,--host", command.hosts,
+                 "dnbd3 servers, separated by blanks: HOST, HOST:PORT, [IPV6]:PORT")
+      ->type_name("\"HOST...\"")
+      ->group("Image");
+  app.add_option("-i,--image", command.image, "Name of the image")
+      ->type_name("NAME")
+      ->group("Image");
+  app.add_option("-r,--rid", raw.revision, "Revision of the image [the latest]")
+      ->type_name("N")
+      ->group("Image");
+  app.add_flag("-S,--sticky", command.sticky, "Use only the servers named by -h")->group("Image");
+  app.add_option("--source", command.source,
+                 "In place of -h: dnbd3://HOST[:PORT]/NAME?revision=N or file:///PATH")
+      ->type_name("URL")
+      ->group("Image");
+}
+
+void addSessionOptions(CLI::App& app, MountCommand& command, Raw& raw) {
+  const char* const group = "Changes";
+  app.add_option("-c,--cow", raw.newSession, "Writable: keep changes in a new session in DIR")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("-L,--loadcow", raw.oldSession, "Writable: go on with the session in DIR")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("-C,--cowServer", command.uploadPrefix, "Upload changes to this server")
+      ->type_name("URL")
+      ->group(group);
+  app.add_flag("-m,--merge", command.merge, "After unmounting, make them a new revision")
+      ->group(group);
+  app.add_option("--upload-uuid", command.uploadUuid,
+                 "Use this upload of the server instead of a new one")
+      ->type_name("UUID")
+      ->group(group);
+  app.add_option("--min-age", raw.minAgeSeconds,
+                 "While mounted, upload what has not changed for so long [60]")
+      ->type_name("SECONDS")
+      ->group(group);
+  app.add_flag("--cow-stats-file", command.statusFile, "Keep the file `status` in the session")
+      ->group(group);
+  app.add_flag("--cow-stats-stdout", command.statusToLog, "Log the same text every 5 s")
+      ->group(group);
+}
+
+void addProcessOptions(CLI::App& app, MountCommand& command, Raw& raw) {
+  const char* const group = "Process";
+  app.add_flag("-f,--foreground", raw.foreground, "Stay in the foreground")->group(group);
+  app.add_flag("-d,--debug", command.debug, "Stay in the foreground and log every request")
+      ->group(group);
+  app.add_flag("-s", command.singleThread, "Serve with one thread")->group(group);
+  app.add_option("-o,--option", command.fuseOptions, "Mount options, separated by commas")
+      ->type_name("OPTIONS")
+      ->allow_extra_args(false)
+      ->group(group);
+  app.add_option("-l,--log", command.logFile, "Write the log to FILE [standard error]")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("mountpoint", command.mountpoint, "An existing folder")->type_name("MOUNTPOINT");
+}
+
+/// Long names may be shortened as far as they are unique, as getopt_long(3) has it.
+std::string fullOption(const std::string& argument, const std::vector<std::string>& names) {
+  const std::string given = argument.substr(0, argument.find('='));
+  std::vector<std::string> fitting;
+  for (const std::string& name : names) {
+    if (name == given) {
+      return argument;
+    }
+    if (name.rfind(given, 0) == 0) {
+      fitting.push_back(name);
+    }
+  }
+  if (fitting.size() > 1) {
+    refuse("the option " + given + " is short for both " + fitting[0] + " and " + fitting[1]);
+  }
+  return fitting.empty() ? argument : fitting[0] + argument.substr(given.size());
+}
+
+std::vector<std::string> expandOptions(const CLI::App& app,
+                                       const std::vector<std::string>& arguments) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  std::vector<std::string> expanded;
+  bool optionsEnded = false;
+  for (const std::string& argument : arguments) {
+    optionsEnded = optionsEnded || argument == "--";
+    const bool isLong = !optionsEnded && argument.size() > 2 && argument.rfind("--", 0) == 0;
+    expanded.push_back(isLong ? fullOption(argument, names) : argument);
+  }
+  return expanded;
+}
+
+std::string absolute(const std::string& path) {
+  return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().string();
+}
+
+std::uint16_t parseRevision(const std::string& text) {
+  if (text.empty()) {
+    return 0;
+  }
+  const bool digits =
+      text.size() <= 5 &&
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const unsigned long value = digits ? std::stoul(text) : 65'536;
+  if (value > 65'535) {
+    refuse("-r " + text + " is no revision: they are numbers from 1 to 65535, 0 is the latest");
+  }
+  return static_cast<std::uint16_t>(value);
+}
+
+void checkBase(const MountCommand& command) {
+  if (!command.source.empty() && !command.hosts.empty()) {
+    refuse("-h and --source both name a source; leave out one of them");
+  }
+  // A session knows where its base came from.
+  if (command.loadSession || !command.source.empty()) {
+    return;
+  }
+  if (command.hosts.empty()) {
+    refuse("no server is named; give one with -h, or a --source");
+  }
+  if (command.image.empty()) {
+    refuse("no image is named; give its name with -i");
+  }
+}
+
+void checkSession(const MountCommand& command, const Raw& raw) {
+  if (!raw.newSession.empty() && !raw.oldSession.empty()) {
+    refuse("-c makes a new session and -L goes on with an old one; leave out one of them");
+  }
+  const bool session = !command.sessionDirectory.empty();
+  if (command.merge && (!session || (!command.loadSession && command.uploadPrefix.empty()))) {
+    refuse("-m merges what was uploaded; it needs a session (-c or -L) and an upload server (-C)");
+  }
+  if (!session && !command.uploadPrefix.empty()) {
+    refuse("-C uploads changes, but without a session (-c or -L) there are none");
+  }
+  if (!session && (!command.uploadUuid.empty() || command.statusFile || command.statusToLog)) {
+    refuse("--upload-uuid and --cow-stats-* belong to a session; name one with -c or -L");
+  }
+  if (!command.uploadUuid.empty()) {
+    checkUploadUuid(command.uploadUuid);
+  }
+}
+
+void complete(MountCommand& command, const Raw& raw) {
+  command.foreground = raw.foreground || command.debug;
+  command.loadSession = !raw.oldSession.empty();
+  command.sessionDirectory = absolute(command.loadSession ? raw.oldSession : raw.newSession);
+  command.logFile = absolute(command.logFile);
+  command.revision = parseRevision(raw.revision);
+  if (raw.minAgeSeconds) {
+    command.minAge = std::chrono::seconds(*raw.minAgeSeconds);
+  }
+  checkSession(command, raw);
+  checkBase(command);
+  if (command.mountpoint.empty()) {
+    refuse("no mountpoint is named; give an existing folder");
+  }
+  command.mountpoint = absolute(command.mountpoint);
+}
+
+}  // namespace
+
+std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& arguments) {
+  CLI::App app(kIntroduction, "netcow mount");
+  app.set_help_flag("-H,--help,--usage", "Print this text")->group("Process");  // -h is --host
+  MountCommand command;
+  Raw raw;
+  addBaseOptions(app, command, raw);
+  addSessionOptions(app, command, raw);
+  addProcessOptions(app, command, raw);
+  app.set_version_flag("-v,-V,--version", "netcow " NETCOW_VERSION)->group("Process");
+  if (arguments.empty()) {
+    std::fputs(app.help().c_str(), stdout);
+    return std::nullopt;
+  }
+  try {
+    std::vector<std::string> expanded = expandOptions(app, arguments);
+    std::reverse(expanded.begin(), expanded.end());  // as CLI11 wants them
+    app.parse(std::move(expanded));
+  } catch (const CLI::Success& text) {
+    app.exit(text);
+    return std::nullopt;
+  } catch (const CLI::ParseError& error) {
+    refuse(error.what());
+  }
+  complete(command, raw);
+  return command;
+}
+
+}  // namespace netcow

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace netcow {
+
+/// What `netcow mount` was asked to do. Empty strings: not given. Paths are absolute.
+struct MountCommand {
+  std::string mountpoint;
+  bool foreground = false;  ///< -f or -d
+  bool debug = false;
+  bool singleThread = false;
+  std::vector<std::string> fuseOptions;  ///< as each -o gave them
+  std::string logFile;
+
+  std::string hosts;   ///< host list of dnbd3 servers
+  std::string source;  ///< URL in their place
+  std::string image;
+  std::uint16_t revision = 0;  ///< 0: the latest
+  bool sticky = false;         ///< use only the servers named
+
+  std::string sessionDirectory;  ///< of -c or -L; empty: read-only
+  bool loadSession = false;      ///< it was -L
+  std::string uploadPrefix;
+  std::string uploadUuid;
+  bool merge = false;
+  std::optional<std::chrono::milliseconds> minAge;
+  bool statusFile = false;
+  bool statusToLog = false;
+};
+
+/// Reads the arguments (without the program's name). Returns nothing when all that was asked for
+/// was a text, which is printed: help or version. Throws UserError (ExitStatus::usage) with one
+/// line for every contradiction and every missing piece.
+std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& arguments);
+
+}  // namespace netcow

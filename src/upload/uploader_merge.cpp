@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last phase of an uploader: it asks for the merge as MergePlan says, and has each step
+// remembered before the next.
+#include "base/logging.h"
+#include "upload/uploader.h"
+
+namespace netcow {
+
+void Uploader::beginMerge() {
+  if (!options_.merge) {
+    end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded");
+    return;
+  }
+  if (options_.earlierMerge == MergeState::done) {
+    end(UploadStatus::State::done, ExitStatus::done,
+        "all changes are uploaded; an earlier run has had them merged");
+    return;
+  }
+  phase_ = Phase::merging;
+  if (const auto error = session_.checkpoint()) {
+    endUnfinished(UploadStatus::State::failed, "cannot make the session " + session_.directory() +
+                                                   " durable: " + error.message());
+    return;
+  }
+  mergePlan_.emplace(options_.earlierMerge, schedule_.pausedUntil(), options_.rules, clock_);
+  recordMerge(mergePlan_->state());
+}
+
+void Uploader::continueMerge() {
+  if (client_.underWay() > 0 || clock_.now() < mergePlan_->time()) {
+    return;
+  }
+  switch (mergePlan_->step()) {
+    case MergePlan::Step::askMerge:
+      client_.start(UploadClient::Purpose::merge,
+                    requests_->makeMerge(session_.validRemoteSize(), session_.imageSize()));
+      break;
+    case MergePlan::Step::askStatus:
+      client_.start(UploadClient::Purpose::status, requests_->makeStatus());
+      break;
+    case MergePlan::Step::end:
+      if (mergePlan_->problem().empty()) {
+        end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded and merged");
+      } else {
+        endUnfinished(UploadStatus::State::failed, mergePlan_->problem());
+      }
+      break;
+  }
+}
+
+void Uploader::handleMerge(const UploadClient::Finished& finished) {
+  if (finished.purpose == UploadClient::Purpose::merge) {
+    mergePlan_->mergeAnswered(finished.answer);
+  } else {
+    mergePlan_->statusAnswered(finished.answer);
+  }
+  recordMerge(mergePlan_->state());
+  if (judge(finished.answer) != Verdict::accepted) {
+    complain("asking for the merge: " + describe(finished.answer));
+  }
+}
+
+void Uploader::recordMerge(MergeState state) {
+  if (state == recordedMerge_) {
+    return;
+  }
+  recordedMerge_ = state;
+  if (state == MergeState::done) {
+    spdlog::info("the server took the merge");
+  }
+  try {
+    if (options_.onMergeState) {
+      options_.onMergeState(state);
+    }
+  } catch (const std::exception& error) {
+    spdlog::error("cannot remember how far the merge came: {}", error.what());
+  }
+}
+
+}  // namespace netcow

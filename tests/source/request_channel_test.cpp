@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/request_channel.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <list>
+
+#include "base/errors.h"
+#include "support/fake_clock.h"
+
+namespace netcow {
+namespace {
+
+using std::chrono::seconds;
+
+class RequestChannelTest : public testing::Test {
+ protected:
+  void attach(int sendBuffer = 0) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    if (sendBuffer != 0) {
+      ASSERT_EQ(::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &sendBuffer, sizeof sendBuffer), 0);
+    }
+    mine_ = std::make_shared<const UniqueFd>(ends[0]);
+    theirs_.reset(ends[1]);
+    channel_.attach(mine_);
+  }
+  void read(std::size_t size = 4096) {
+    buffers_.emplace_back(size);
+    channel_.read(buffers_.back(), 0,
+                  [this](std::error_code error) { ++(error ? failed_ : succeeded_); });
+  }
+  /// Everything that has arrived at the other end.
+  std::vector<dnbd3::RequestHeader> arrived() {
+    std::vector<dnbd3::RequestHeader> requests(5000);
+    const ssize_t got =
+        ::recv(theirs_.get(), requests.data(), requests.size() * sizeof requests[0], 0);
+    requests.resize(got < 0 ? 0 : static_cast<std::size_t>(got) / sizeof requests[0]);
+    return requests;
+  }
+  [[nodiscard]] bool receiverIsWoken() const {
+    pollfd entry = {wakeUp_.fd(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) == 1;
+  }
+  test::FakeClock clock_;
+  WakeUp wakeUp_;
+  RequestChannel channel_{wakeUp_, SilenceWatch(seconds(10), seconds(13)), clock_};
+  std::shared_ptr<const UniqueFd> mine_;
+  UniqueFd theirs_;
+  std::list<std::vector<std::byte>> buffers_;
+  int succeeded_ = 0;
+  int failed_ = 0;
+};
+
+TEST_F(RequestChannelTest, ReadIsSentByItsCallerWithoutWakingTheReceiver) {
+  attach();
+  read();
+  EXPECT_EQ(arrived().size(), 1U);
+  EXPECT_FALSE(receiverIsWoken());
+}
+
+TEST_F(RequestChannelTest, ReadsWaitForAConnectionAndThenLeaveTogether) {
+  read();
+  read();
+  EXPECT_EQ(channel_.readCount(), 2U);
+  attach();
+  EXPECT_EQ(arrived().size(), 2U);
+}
+
+TEST_F(RequestChannelTest, PlainMessagesOvertakeQueuedReads) {
+  attach();
+  for (int i = 0; i < 250; ++i) {
+    read();
+  }
+  EXPECT_EQ(arrived().size(), 200U);
+  channel_.sendPlain(dnbd3::Command::keepAlive);
+  const auto requests = arrived();
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].command, 5);
+}
+
+TEST_F(RequestChannelTest, AnswersMakeRoomForWhatIsQueued) {
+  attach();
+  for (int i = 0; i < 203; ++i) {
+    read();
+  }
+  const auto requests = arrived();
+  ASSERT_EQ(requests.size(), 200U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    channel_.finish(requests[i].handle, {});
+  }
+  EXPECT_EQ(succeeded_, 3);
+  EXPECT_EQ(arrived().size(), 0U) << "answers are handled in batches; so is the sending";
+  channel_.sendWaiting();
+  EXPECT_EQ(arrived().size(), 3U);
+}
+
+TEST_F(RequestChannelTest, FullSocketBlocksNobodyAndLosesNothing) {
+  attach(1);
+  int queued = 0;
+  while (!channel_.needs().room) {
+    ASSERT_LT(queued, 200);
+    read();
+    ++queued;
+    channel_.sendPlain(dnbd3::Command::keepAlive);
+  }
+  EXPECT_TRUE(receiverIsWoken());
+  std::size_t blocks = 0;
+  std::vector<std::byte> stream;
+  for (int round = 0; round < 1000; ++round) {
+    std::byte part[1000];
+    const ssize_t got = ::recv(theirs_.get(), part, sizeof part, 0);
+    if (got > 0) {
+      stream.insert(stream.end(), part, part + got);
+    } else if (!channel_.needs().room) {
+      break;
+    }
+    channel_.continueSending();
+  }
+  ASSERT_EQ(stream.size() % sizeof(dnbd3::RequestHeader), 0U);
+  for (std::size_t at = 0; at < stream.size(); at += sizeof(dnbd3::RequestHeader)) {
+    dnbd3::RequestHeader request;
+    std::memcpy(&request, stream.data() + at, sizeof request);
+    ASSERT_EQ(request.magic, 0x7273);
+    blocks += request.command == 1 ? 1 : 0;
+  }
+  EXPECT_EQ(blocks, static_cast<std::size_t>(queued));
+}
+
+TEST_F(RequestChannelTest, LostConnectionIsFoundClosedByTheReceiver) {
+  attach();
+  theirs_.reset();
+  read();
+  read();
+  std::byte ignored;
+  EXPECT_EQ(::recv(mine_->get(), &ignored, 1, 0), 0);
+  channel_.detach();
+  attach();
+  EXPECT_EQ(arrived().size(), 2U);
+}
+
+TEST_F(RequestChannelTest, WatchesForSilence) {
+  attach();
+  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::none);
+  clock_.advance(seconds(10));
+  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::keepAliveDue);
+  channel_.sendPlain(dnbd3::Command::keepAlive);
+  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::none);
+  clock_.advance(seconds(12));
+  channel_.sendPlain(dnbd3::Command::keepAlive);
+  clock_.advance(seconds(1));
+  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::dead);
+}
+
+TEST_F(RequestChannelTest, ReceivedBytesEndTheSilence) {
+  attach();
+  read();
+  clock_.advance(seconds(9));
+  channel_.noteReceived(clock_.now());
+  clock_.advance(seconds(9));
+  EXPECT_NE(channel_.silence(clock_.now()), RequestChannel::Silence::dead);
+  clock_.advance(seconds(4));
+  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::dead)
+      << "the read is still unanswered";
+}
+
+TEST_F(RequestChannelTest, AfterTheEndReadsFailAtOnce) {
+  attach();
+  read();
+  channel_.refuseReads();
+  read();
+  EXPECT_EQ(failed_, 1);
+  channel_.failAll(errnoCode(EIO));
+  EXPECT_EQ(failed_, 2);
+  EXPECT_EQ(channel_.readCount(), 0U);
+}
+
+}  // namespace
+}  // namespace netcow

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload/upload_reporter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/whole_io.h"
+#include "upload/uploading_session.h"
+
+namespace netcow {
+namespace {
+
+using namespace std::chrono_literals;
+using test::UploadingSession;
+using testing::HasSubstr;
+
+class Reporter : public testing::Test {
+ protected:
+  UploadProgress mounted() {
+    UploadProgress progress;
+    progress.state = UploadStatus::State::backgroundUpload;
+    progress.newestDue = local.clock().now() - 60s;
+    return progress;
+  }
+
+  UploadingSession local{"some-uuid"};
+  std::string text;
+  UploadReporter reporter{local.session(), true, [this](const std::string& now) { text = now; },
+                          local.clock()};
+};
+
+TEST_F(Reporter, TellsTheSameToFileAndSink) {
+  reporter.report(mounted());
+  EXPECT_THAT(text, HasSubstr("uuid=some-uuid\n"));
+  EXPECT_EQ(readTextFile(local.file("status")), text);
+}
+
+TEST_F(Reporter, IsDueEveryFiveSeconds) {
+  EXPECT_EQ(reporter.nextTime(), local.clock().now());
+  reporter.report(mounted());
+  EXPECT_EQ(reporter.nextTime(), local.clock().now() + 5s);
+}
+
+TEST_F(Reporter, CountsOldFreshAndCleanClusters) {
+  local.writeClusters(2);
+  local.clock().advance(61s);
+  local.write(10, 0, 3, 'x');
+  local.write(11, 0, 3, 'x');
+  local.write(12, 0, 3, 'x');
+  const auto clean = local.session().takeDirty(local.clock().now() - 60s);
+  local.session().acknowledgeUpload(*clean, local.session().snapshot(*clean).changes);
+  reporter.report(mounted());
+  EXPECT_THAT(text, HasSubstr("inQueue=1\nmodifiedClusters=3\nidleClusters=1\n"));
+}
+
+TEST_F(Reporter, CountsWhatIsInFlightAsQueued) {
+  local.writeClusters(3);
+  local.clock().advance(61s);
+  ASSERT_TRUE(local.session().takeDirty(local.clock().now()));
+  UploadProgress progress = mounted();
+  progress.checkedOut = 1;
+  progress.inFlight = 1;
+  reporter.report(progress);
+  EXPECT_THAT(text, HasSubstr("inQueue=3\nmodifiedClusters=0\nidleClusters=0\n"));
+  EXPECT_THAT(text, HasSubstr("activeUploads=1\n"));
+}
+
+TEST_F(Reporter, TellsTheSpeedOfTheLastInterval) {
+  reporter.report(mounted());
+  local.clock().advance(4s);
+  UploadProgress progress = mounted();
+  progress.bytesSent = 1'310'760;
+  reporter.report(progress);
+  EXPECT_THAT(text, HasSubstr("avgSpeedKb=327.69\n"));
+  local.clock().advance(5s);
+  reporter.report(mounted());
+  EXPECT_THAT(text, HasSubstr("avgSpeedKb=0.00\n"));
+}
+
+TEST_F(Reporter, ListsUploadsOfEachClusterOnlyAtTheEnd) {
+  local.writeClusters(2);
+  for (int i = 0; i < 2; ++i) {
+    const auto cluster = local.session().takeDirty(Clock::Time::max());
+    local.session().acknowledgeUpload(*cluster, local.session().snapshot(*cluster).changes);
+  }
+  reporter.report(mounted());
+  EXPECT_EQ(text.find("BlockStats"), std::string::npos);
+  reporter.reportEnd(mounted());
+  EXPECT_THAT(text, HasSubstr("\n[BlockStats]\n0=1\n1=1\n"));
+}
+
+}  // namespace
+}  // namespace netcow
