@@ -116,11 +116,11 @@ TEST_F(Info, TellsWhereTheBaseCameFrom) {
   origin.baseSize = 10'000'000;
   origin.source = "server";
   origin.uploadPrefix = "http://server/cow/";
-  origin.merge = MergeState::accepted;
+  origin.merge = MergeState::done;
   origin.save(directory_);
   const auto expected = nlohmann::json::parse(R"({
     "imageName": "lab/demo", "revision": 7, "baseSize": 10000000, "source": "server",
-    "uploadPrefix": "http://server/cow/", "merge": "accepted"})");
+    "uploadPrefix": "http://server/cow/", "merge": "done"})");
   EXPECT_EQ(json()["origin"], expected);
   const std::string text = info({directory_}).output;
   EXPECT_THAT(text, HasSubstr("lab/demo revision 7"));
