@@ -7,6 +7,7 @@
 #include "base/errors.h"
 #include "cli/info.h"
 #include "cli/mount.h"
+#include "cli/serve.h"
 
 namespace {
 
@@ -24,6 +25,10 @@ int runInfo(int argc, char** argv) {
   return netcow::infoCommand(argc, argv);
 }
 
+int runServe(int argc, char** argv) {
+  return netcow::serveCommand(argc, argv);
+}
+
 int runMount(int argc, char** argv) {
   return netcow::mountCommand(std::vector<std::string>(argv + 1, argv + argc));
 }
@@ -33,7 +38,7 @@ struct Command {
   int (*run)(int argc, char** argv);  ///< argv[0] is the name for messages
 };
 
-constexpr Command kCommands[] = {{"mount", runMount}, {"info", runInfo}};
+constexpr Command kCommands[] = {{"mount", runMount}, {"serve", runServe}, {"info", runInfo}};
 
 }  // namespace
 

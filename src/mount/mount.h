@@ -20,8 +20,8 @@ struct MountOptions {
 
 /// An image mounted through libfuse: `img` and `status` in a folder.
 ///
-/// It is mounted and served from the constructor on; run() waits for the end. A process that goes to
-/// the background does so before, because threads start here. One process may hold several.
+/// It is mounted and served from the constructor on; run() waits for the end. A process that goes
+/// to the background does so before, because threads start here. One process may hold several.
 class Mount {
  public:
   /// `image` must outlive this. When it returns, nothing of ours holds the mount any more, so that

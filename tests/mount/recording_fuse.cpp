@@ -85,8 +85,9 @@ int fuse_reply_entry(fuse_req_t request, const fuse_entry_param* entry) {
 int fuse_reply_buf(fuse_req_t request, const char* bytes, size_t size) {
   Answer answer = answerOf(Answer::data);
   answer.bytes.assign(bytes, size);
+  const int result = request->openResult;  // an answered request may be gone
   request->record(answer);
-  return request->openResult;
+  return result;
 }
 
 int fuse_reply_write(fuse_req_t request, size_t count) {

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/http/http_server.h"
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "base/logging.h"
+#include "server/net/accept_loop.h"
+#include "server/net/io_threads.h"
+
+namespace netcow {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+constexpr int kThreads = 2;
+// What is read and thrown away of a request that was refused: closing with unread bytes would
+// reset the connection, and the client might never see the answer.
+constexpr std::size_t kMostDiscarded = std::size_t{16} << 20U;
+
+/// One client. Everything runs on the strand of its socket; pending operations keep it alive.
+///
+///   header -> (100 Continue ->) body -> handler -> answer -> header ...
+///                                                         -> discard what is left, end
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+ public:
+  HttpConnection(asio::ip::tcp::socket socket, const HttpServerOptions& options,
+                 const HttpHandler& handler)
+      : stream_(std::move(socket)), options_(options), handler_(handler) {}
+
+  void start() {
+    beast::error_code ignored;
+    stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+    asio::dispatch(stream_.get_executor(), [self = shared_from_this()] { self->readHeader(); });
+  }
+
+ private:
+  using Body = http::vector_body<std::byte>;
+
+  void readHeader() {
+    parser_.emplace();
+    parser_->body_limit(options_.longestBody);
+    stream_.expires_after(options_.longestSilence);
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        beast::bind_front_handler(&HttpConnection::onHeader, shared_from_this()));
+  }
+
+  void onHeader(const beast::error_code& error, std::size_t) {
+    if (error) {
+      onReadError(error);
+    } else if (!parser_->is_done() &&
+               beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
+      invite();
+    } else {
+      readBody();
+    }
+  }
+
+  void invite() {
+    invitation_ = {http::status::continue_, parser_->get().version()};
+    stream_.expires_after(options_.longestSilence);
+    http::async_write(stream_, invitation_,
+                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                        if (!error) {
+                          self->readBody();
+                        }
+                      });
+  }
+
+  /// Piece by piece, so that a slow body is fine as long as it moves.
+  void readBody() {
+    if (parser_->is_done()) {
+      answer();
+      return;
+    }
+    stream_.expires_after(options_.longestSilence);
+    http::async_read_some(stream_, buffer_, *parser_,
+                          [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                            if (error) {
+                              self->onReadError(error);
+                            } else {
+                              self->readBody();
+                            }
+                          });
+  }
+
+  void onReadError(const beast::error_code& error) {
+    if (error == http::error::body_limit) {
+      refuse({.status = 413, .body = "the body is too long\n"});
+    } else if (error == http::error::header_limit) {
+      refuse({.status = 431, .body = "the header is too long\n"});
+    } else if (error.category() == http::make_error_code(http::error::end_of_stream).category() &&
+               error != http::error::end_of_stream && error != http::error::partial_message) {
+      refuse({.status = 400, .body = "not a sound HTTP request: " + error.message() + "\n"});
+    }
+    // Otherwise the client left or was silent for too long.
+  }
+
+  void answer() {
+    auto message = parser_->release();
+    const HttpRequest request = {message.method_string(), message.target(),
+                                 std::move(message.body())};
+    send(call(request), message.version(), message.keep_alive(),
+         message.method() == http::verb::head);
+  }
+
+  HttpResponse call(const HttpRequest& request) {
+    try {
+      return handler_(request);
+    } catch (const std::exception& error) {
+      spdlog::error("{} {}: {}", request.method, request.target, error.what());
+      return {.status = 500, .body = error.what() + std::string("\n")};
+    }
+  }
+
+  void refuse(const HttpResponse& response) { send(response, 11, false, false); }
+
+  void send(const HttpResponse& response, unsigned version, bool keepAlive, bool headerOnly) {
+    response_ = {};
+    response_.version(version);
+    response_.result(response.status);
+    response_.set(http::field::server, "netcow");
+    response_.set(http::field::content_type, response.contentType);
+    if (!response.allow.empty()) {
+      response_.set(http::field::allow, response.allow);
+    }
+    if (response.retryAfterSeconds) {
+      response_.set(http::field::retry_after, std::to_string(*response.retryAfterSeconds));
+    }
+    response_.keep_alive(keepAlive);
+    response_.content_length(response.body.size());
+    if (!headerOnly) {
+      response_.body() = response.body;
+    }
+    stream_.expires_after(options_.longestSilence);
+    http::async_write(stream_, response_,
+                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                        self->onSent(error);
+                      });
+  }
+
+  void onSent(const beast::error_code& error) {
+    if (error) {
+      return;
+    }
+    if (response_.keep_alive()) {
+      readHeader();
+      return;
+    }
+    beast::error_code ignored;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    discard();
+  }
+
+  void discard() {
+    buffer_.clear();
+    stream_.expires_after(options_.longestSilence);
+    stream_.async_read_some(
+        buffer_.prepare(std::size_t{64} << 10U),
+        [self = shared_from_this()](const beast::error_code& error, std::size_t length) {
+          self->discarded_ += length;
+          if (!error && self->discarded_ < kMostDiscarded) {
+            self->discard();
+          }
+        });
+  }
+
+  beast::tcp_stream stream_;
+  const HttpServerOptions& options_;
+  const HttpHandler& handler_;
+  beast::flat_buffer buffer_;
+  std::optional<http::request_parser<Body>> parser_;
+  http::response<http::empty_body> invitation_;
+  http::response<http::string_body> response_;
+  std::size_t discarded_ = 0;
+};
+
+}  // namespace
+
+struct HttpServer::Parts {
+  Parts(HttpServerOptions givenOptions, HttpHandler givenHandler)
+      : options(std::move(givenOptions)),
+        handler(std::move(givenHandler)),
+        threads("http", kThreads),
+        accepting(threads.context(), options.address, [this](AcceptLoop::Socket socket) {
+          std::make_shared<HttpConnection>(std::move(socket), options, handler)->start();
+        }) {}
+  // Whatever handlers use must still be there when the last of them ends.
+  ~Parts() { threads.stop(); }
+
+  const HttpServerOptions options;
+  const HttpHandler handler;
+  IoThreads threads;
+  AcceptLoop accepting;
+};
+
+HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler)
+    : parts_(std::make_unique<Parts>(std::move(options), std::move(handler))) {}
+
+HttpServer::~HttpServer() = default;
+
+void HttpServer::start() {
+  parts_->accepting.start();
+}
+
+ListenAddress HttpServer::address() const {
+  return parts_->accepting.address();
+}
+
+}  // namespace netcow

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <unistd.h>
+
+#include <optional>
+
+#include "base/logging.h"
+#include "server/blocks/block_server.h"
+#include "server/catalog/image_catalog.h"
+#include "server/http/http_server.h"
+#include "server/http/request_path.h"
+#include "server/page/start_page.h"
+#include "server/state_folder.h"
+#include "server/uploads/upload_api.h"
+#include "server/uploads/upload_service.h"
+
+namespace netcow {
+namespace {
+
+std::string stateFolderOf(const ServerOptions& options, const ImageCatalog& catalog) {
+  // A name that begins with '.' is never an image, so the default may lie among them.
+  return options.stateFolder.empty() ? (catalog.folder() / ".netcow").string()
+                                     : options.stateFolder;
+}
+
+}  // namespace
+
+// In the order in which they need each other; destroyed from the end, so that no request runs when
+// what it uses goes.
+struct Server::Parts {
+  explicit Parts(const ServerOptions& options)
+      : catalog(options.imagesFolder),
+        state(stateFolderOf(options, catalog)),
+        uploads(state.path(), catalog),
+        api(uploads) {
+    blocks.emplace(catalog, BlockServerOptions{options.blocksAddress, options.longestSilence,
+                                               options.otherServers});
+    http.emplace(HttpServerOptions{.address = options.httpAddress},
+                 [this](const HttpRequest& request) { return answer(request); });
+  }
+
+  HttpResponse answer(const HttpRequest& request) {
+    const auto path = canonicalPath(request.target);
+    if (!path) {
+      return {.status = 400, .body = "the path holds a bad escape"};
+    }
+    if (*path != "/") {
+      return api.handle(*path, request);
+    }
+    if (request.method != "GET" && request.method != "HEAD") {
+      return {.status = 405, .body = "this page takes GET", .allow = "GET, HEAD"};
+    }
+    return startPage(catalog, uploads);
+  }
+
+  ImageCatalog catalog;
+  StateFolder state;
+  UploadService uploads;
+  UploadApi api;
+  std::optional<BlockServer> blocks;
+  std::optional<HttpServer> http;
+};
+
+Server::Server(const ServerOptions& options) : parts_(std::make_unique<Parts>(options)) {
+  if (::access(parts_->catalog.folder().c_str(), W_OK) != 0) {
+    spdlog::warn("the folder of images {} cannot be written: merges will fail",
+                 parts_->catalog.folder().string());
+  }
+  parts_->blocks->start();
+  parts_->http->start();
+}
+
+Server::~Server() = default;
+
+void Server::stop() {
+  parts_->http.reset();
+  parts_->blocks.reset();
+  parts_->uploads.stop();
+}
+
+std::uint16_t Server::blocksPort() const {
+  return parts_->blocks->address().port;
+}
+
+std::uint16_t Server::httpPort() const {
+  return parts_->http->address().port;
+}
+
+std::vector<std::string> Server::describe() const {
+  return {
+      "exports " + parts_->catalog.folder().string() + " (" +
+          std::to_string(parts_->catalog.list().size()) + " images) over dnbd3 on " +
+          parts_->blocks->address().text(),
+      "takes uploads on http://" + parts_->http->address().text() + "/ and keeps them in " +
+          parts_->state.path(),
+  };
+}
+
+}  // namespace netcow

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/dnbd3_messages.h"
+#include "server/net/listen_address.h"
+
+namespace netcow {
+
+struct ServerOptions {
+  std::string imagesFolder;
+  std::string stateFolder;  ///< of uploads; empty = ".netcow" in the folder of images
+  ListenAddress blocksAddress = {"127.0.0.1", dnbd3::kDefaultPort};
+  ListenAddress httpAddress = {"127.0.0.1", 5000};
+  /// A dnbd3 client from which nothing comes for so long is dropped.
+  std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
+  /// What dnbd3 clients are told when they ask for other servers.
+  std::vector<dnbd3::ServerEntry> otherServers;
+};
+
+/// What `netcow serve` runs: exports a folder of images over dnbd3, and collects and merges what
+/// clients changed in them.
+class Server {
+ public:
+  /// Takes up what an earlier server left in the state folder, and serves when it returns. Throws
+  /// UserError: a folder is missing or cannot be used, another server uses the state folder, an
+  /// address cannot be had.
+  explicit Server(const ServerOptions& options);
+  /// Without stop() before: leaves the uploads as a killed process would.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  [[nodiscard]] std::uint16_t blocksPort() const;  ///< the one really bound
+  [[nodiscard]] std::uint16_t httpPort() const;    ///< the one really bound
+  /// One line each for people: what is served where.
+  [[nodiscard]] std::vector<std::string> describe() const;
+
+  /// Ends in order: requests that run are answered, a merge that runs is put off until the next
+  /// start, sessions are closed. Nothing may be called afterwards.
+  void stop();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace netcow

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/uploads/merge_job.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include "base/errors.h"
+#include "base/logging.h"
+#include "base/whole_io.h"
+
+// How a merge makes exactly one revision, wherever the process is killed:
+//
+//   1. mergeSession() makes the image under a hidden name beside the base, which tells the upload
+//      and the sizes. It appears there whole, so if it is there, this step is done.
+//   2. The registry notes the number that the image is about to get.
+//   3. The hidden file is renamed to that number, which fails if the number is taken (then 2 with
+//      the next one), and the folder is synced.
+//   4. The registry notes that the upload is done.
+//
+// Killed between 3 and 4, the number is noted and the hidden file is gone: step 3 was done. Where
+// a file system cannot rename without replacing, a link and an unlink do; killed between these,
+// both names lead to one file, which also tells that step 3 was done.
+namespace netcow {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MergeJob {
+ public:
+  MergeJob(Upload& upload, const ImageCatalog& catalog)
+      : upload_(upload), catalog_(catalog), record_(upload.record()), hidden_(hiddenPath()) {}
+
+  /// Steps 1 to 3. When this throws, no new revision is there.
+  void publish() {
+    if (!isPublished()) {
+      makeImage();
+      giveName();
+    }
+  }
+
+  /// The rest of step 3, and 4.
+  void settle() {
+    ::unlink(hidden_.c_str());
+    syncFolder(hidden_.parent_path());
+    upload_.finish();
+  }
+
+  void giveUp(const std::string& why) {
+    ::unlink(hidden_.c_str());
+    upload_.fail(why);
+  }
+
+ private:
+  [[nodiscard]] fs::path hiddenPath() const {
+    return catalog_.pathOf(record_.base).parent_path() /
+           (".netcow-merge-" + record_.uuid + "-" +
+            std::to_string(record_.sizes->originalFileSize) + "-" +
+            std::to_string(record_.sizes->newFileSize));
+  }
+
+  [[nodiscard]] fs::path target(std::uint16_t revision) const {
+    return catalog_.pathOf({record_.base.name, revision});
+  }
+
+  [[nodiscard]] bool isPublished() const {
+    struct stat named = {};
+    struct stat hidden = {};
+    if (record_.newRevision == 0 || ::lstat(target(record_.newRevision).c_str(), &named) != 0) {
+      return false;
+    }
+    return ::lstat(hidden_.c_str(), &hidden) != 0 ||
+           (hidden.st_dev == named.st_dev && hidden.st_ino == named.st_ino);
+  }
+
+  void makeImage() {
+    if (fs::exists(fs::symlink_status(hidden_))) {
+      return;
+    }
+    checkBase();
+    Session& session = upload_.sessionToMerge();
+    const std::uint64_t visible =
+        std::min(record_.sizes->originalFileSize, record_.sizes->newFileSize);
+    auto error = session.setSizes(record_.sizes->newFileSize, visible);
+    if (!error) {
+      error = session.checkpoint();
+    }
+    if (error) {
+      throwErrno(toErrno(error), "cannot use the session in " + session.directory());
+    }
+    mergeSession(session,
+                 {.baseFile = catalog_.pathOf(record_.base),
+                  .outputFile = hidden_,
+                  .originalFileSize = visible,
+                  .newFileSize = record_.sizes->newFileSize},
+                 upload_.progress());
+  }
+
+  /// The clusters were made on top of the base as it was when the upload began.
+  void checkBase() const {
+    const auto base = catalog_.open(record_.base.name, record_.base.revision);
+    if (!base) {
+      throw UserError("cannot merge: the image " + catalog_.pathOf(record_.base).string() +
+                      " is gone; put it back and ask for the merge again");
+    }
+    if (base->servedSize() != record_.baseSize) {
+      throw UserError("cannot merge: the image " + catalog_.pathOf(record_.base).string() +
+                      " is not the one the upload began with: its size changed");
+    }
+  }
+
+  void giveName() {
+    for (std::uint32_t number = record_.base.revision + 1U;
+         number <= std::numeric_limits<std::uint16_t>::max(); ++number) {
+      const auto revision = static_cast<std::uint16_t>(number);
+      if (fs::exists(fs::symlink_status(target(revision)))) {
+        continue;
+      }
+      upload_.chooseRevision(revision);
+      if (nameHiddenFile(target(revision))) {
+        return;
+      }
+    }
+    throw UserError("cannot merge: no revision of " + record_.base.name + " is free above " +
+                    std::to_string(record_.base.revision));
+  }
+
+  /// False if the name is taken.
+  [[nodiscard]] bool nameHiddenFile(const fs::path& name) const {
+    int result = ::renameat2(AT_FDCWD, hidden_.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE);
+    if (result != 0 && (errno == EINVAL || errno == ENOSYS)) {
+      result = ::link(hidden_.c_str(), name.c_str());
+    }
+    if (result != 0 && errno != EEXIST) {
+      throwErrno("cannot publish " + name.string());
+    }
+    return result == 0;
+  }
+
+  Upload& upload_;
+  const ImageCatalog& catalog_;
+  const UploadRecord record_;
+  const fs::path hidden_;
+};
+
+}  // namespace
+
+void runMerge(Upload& upload, const ImageCatalog& catalog) {
+  const UploadRecord record = upload.record();
+  MergeJob job(upload, catalog);
+  spdlog::info("upload {}: merging into {}", record.uuid, record.base.name);
+  try {
+    job.publish();
+  } catch (const std::exception& error) {
+    if (!upload.progress().cancel) {
+      spdlog::error("upload {}: {}", record.uuid, error.what());
+      job.giveUp(error.what());
+    }
+    return;
+  }
+  // The image is public. What goes wrong from here on leaves the upload `merging`, never `failed`:
+  // else a second merge could be asked for, and make a second revision.
+  job.settle();
+  spdlog::info("upload {}: published {}", record.uuid,
+               ImageName{record.base.name, upload.record().newRevision}.fileName());
+}
+
+}  // namespace netcow

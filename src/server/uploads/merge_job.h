@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "server/catalog/image_catalog.h"
+#include "server/uploads/upload.h"
+
+namespace netcow {
+
+/// Merges an upload in the state `merging` into a new revision beside its base: the base's next
+/// one, or the next number that is free. Ends in the state done or failed; a merge that was
+/// cancelled (MergeProgress::cancel) stays `merging`. Goes on where a killed process stopped, and
+/// never makes a second revision. Throws when the registry or the folder of images fails at a
+/// moment that only the next start can put right.
+void runMerge(Upload& upload, const ImageCatalog& catalog);
+
+}  // namespace netcow

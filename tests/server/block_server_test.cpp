@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/blocks/block_server.h"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "server/dnbd3_bytes.h"
+#include "server/raw_client.h"
+#include "server/test_files.h"
+#include "support/seeded_random.h"
+#include "support/temporary_directory.h"
+
+namespace netcow {
+namespace {
+
+using test::Bytes;
+using test::ByteWriter;
+using test::getBlock;
+using test::RawClient;
+using test::reply;
+using test::request;
+using test::selectImage;
+using test::selectReply;
+using testing::IsEmpty;
+
+constexpr std::uint64_t kOddSize = 20 * 1024 * 1024 + 1234;
+constexpr std::uint64_t kServedSize = 20 * 1024 * 1024 + 4096;
+
+class BlockServerTest : public testing::Test {
+ protected:
+  BlockServerTest() {
+    test::writeFile(directory_ / "win.r4", content_);
+    content_.resize(kServedSize);
+    start({});
+  }
+  void start(BlockServerOptions options) {
+    options.address = {"127.0.0.1", 0};
+    server_.reset();
+    server_ = std::make_unique<BlockServer>(catalog_, options);
+    server_->start();
+  }
+  RawClient connect() { return RawClient(server_->address().port); }
+  RawClient connectAndSelect() {
+    RawClient client = connect();
+    client.send(selectImage("win", 4));
+    const Bytes expected = selectReply("win", 4, kServedSize);
+    EXPECT_EQ(client.receive(expected.size()), expected);
+    return client;
+  }
+  Bytes contentAt(std::uint64_t offset, std::uint64_t length) {
+    const auto begin = content_.begin() + static_cast<std::ptrdiff_t>(offset);
+    return {begin, begin + static_cast<std::ptrdiff_t>(length)};
+  }
+  void expectReply(RawClient& client, const Bytes& expected) {
+    ASSERT_EQ(client.receive(expected.size()), expected);
+  }
+
+  test::SeededRandom random_;
+  test::TemporaryDirectory directory_;
+  Bytes content_ = random_.bytes(kOddSize);
+  ImageCatalog catalog_ = ImageCatalog(directory_.path());
+  std::unique_ptr<BlockServer> server_;
+};
+
+TEST_F(BlockServerTest, ServesZerosBehindTheRealEnd) {
+  RawClient client = connectAndSelect();
+  client.send(getBlock(kServedSize - 8192, 8192, 5));
+  expectReply(client, reply(1, 5, contentAt(kServedSize - 8192, 8192)));
+}
+
+TEST_F(BlockServerTest, AnswersTwoHundredRequestsSentAtOnce) {
+  RawClient client = connectAndSelect();
+  std::map<std::uint64_t, std::uint64_t> offsets;
+  ByteWriter requests;
+  for (std::uint64_t handle = 1; handle <= 200; ++handle) {
+    offsets[handle] = random_.between(0, kServedSize / 4096 - 1) * 4096;
+    requests.raw(getBlock(offsets[handle], 4096, handle));
+  }
+  client.send(requests.bytes());
+  for (int i = 0; i < 200; ++i) {  // replies may come in any order
+    const Bytes answer = client.receive(16 + 4096);
+    const auto handle = static_cast<std::uint64_t>(answer[8]);
+    ASSERT_EQ(offsets.count(handle), 1U);
+    ASSERT_EQ(answer, reply(1, handle, contentAt(offsets[handle], 4096)));
+    offsets.erase(handle);
+  }
+}
+
+TEST_F(BlockServerTest, AnswersARequestForSixteenMebibytes) {
+  RawClient client = connectAndSelect();
+  const std::uint32_t length = 16 * 1024 * 1024;
+  client.send(getBlock(4096 + 7, length, 5));
+  expectReply(client, reply(1, 5, contentAt(4096 + 7, length)));
+}
+
+TEST_F(BlockServerTest, GoesOnAfterABlockBeyondTheEnd) {
+  RawClient client = connectAndSelect();
+  client.send(getBlock(kServedSize - 4096, 4097, 5));
+  expectReply(client, reply(4, 5));
+  client.send(getBlock(kServedSize - 4096, 4096, 6));
+  expectReply(client, reply(1, 6, contentAt(kServedSize - 4096, 4096)));
+}
+
+TEST_F(BlockServerTest, AnswersAClientThatStopsSendingAtOnce) {
+  RawClient client = connect();
+  client.send(ByteWriter().raw(selectImage("win", 0)).raw(getBlock(0, 1'000'000, 1)).bytes());
+  client.finishSending();
+  EXPECT_EQ(client.receiveUntilClosed(), ByteWriter()
+                                             .raw(selectReply("win", 4, kServedSize))
+                                             .raw(reply(1, 1, contentAt(0, 1'000'000)))
+                                             .bytes());
+}
+
+TEST_F(BlockServerTest, ClosesOnBadClients) {
+  const std::string outside = "../" + directory_.path().filename().string() + "/win";
+  for (const Bytes& bad :
+       {selectImage(outside, 4), selectImage("win", 3), selectImage("win", 4, 1),
+        getBlock(0, 4096, 1), test::bytesOf("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")}) {
+    RawClient client = connect();
+    client.send(bad);
+    EXPECT_THAT(client.receiveUntilClosed(), IsEmpty());
+  }
+}
+
+TEST_F(BlockServerTest, ServesManyClientsSideBySide) {
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(connectAndSelect());
+  }
+  for (std::uint64_t i = 0; i < clients.size(); ++i) {
+    clients[i].send(getBlock(i * 4096, 4096, i));
+  }
+  for (std::uint64_t i = 0; i < clients.size(); ++i) {
+    expectReply(clients[i], reply(1, i, contentAt(i * 4096, 4096)));
+  }
+}
+
+TEST_F(BlockServerTest, ReadsNoMoreFromAClientThatDoesNotListen) {
+  RawClient client = connectAndSelect();
+  // Far more than the server queues and both sockets hold together, and nothing is received
+  // meanwhile: sending has to get stuck, not the server's memory to grow.
+  const Bytes burst = [] {
+    ByteWriter requests;
+    for (int i = 0; i < 4096; ++i) {
+      requests.raw(getBlock(0, 1'000'000, 1));
+    }
+    return requests.bytes();
+  }();
+  std::uint64_t sent = 0;
+  while (sent < std::uint64_t{64} << 20U) {
+    const std::size_t now = client.sendWithoutWaiting(burst, std::chrono::milliseconds(500));
+    if (now == 0) {
+      break;
+    }
+    sent += now;
+  }
+  EXPECT_LT(sent, std::uint64_t{64} << 20U);
+}
+
+TEST_F(BlockServerTest, DropsASilentClient) {
+  BlockServerOptions options;
+  options.longestSilence = std::chrono::milliseconds(100);
+  start(options);
+  RawClient silent = connect();
+  EXPECT_THAT(silent.receiveUntilClosed(), IsEmpty());
+  RawClient selected = connectAndSelect();
+  EXPECT_THAT(selected.receiveUntilClosed(), IsEmpty());
+}
+
+TEST_F(BlockServerTest, KeepsAClientThatSendsKeepAlives) {
+  BlockServerOptions options;
+  options.longestSilence = std::chrono::milliseconds(1000);
+  start(options);
+  RawClient client = connectAndSelect();
+  for (std::uint64_t i = 0; i < 12; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    client.send(request(5, 0, 0, i));
+    expectReply(client, reply(5, i));
+  }
+}
+
+/// Leaves the process exactly `free` descriptors while it lives.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(std::size_t free) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit tight = before_;
+    tight.rlim_cur = 200;
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+    for (UniqueFd filler(::dup(STDIN_FILENO)); filler; filler.reset(::dup(STDIN_FILENO))) {
+      fillers_.push_back(std::move(filler));
+    }
+    fillers_.resize(fillers_.size() - free);
+  }
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+  std::vector<UniqueFd> fillers_;
+};
+
+TEST_F(BlockServerTest, AcceptsAgainAfterItRanOutOfDescriptors) {
+#if defined(__clang__)
+#if __has_feature(undefined_behavior_sanitizer)
+  GTEST_SKIP() << "the sanitizer needs a pipe to look at memory, and stops without descriptors";
+#endif
+#endif
+  std::optional<FewDescriptors> few(1);
+  RawClient waiting = connect();  // takes the last one: the server cannot accept
+  waiting.send(selectImage("win", 4));
+  EXPECT_FALSE(waiting.hasSomethingWithin(std::chrono::milliseconds(300)));
+  few.reset();
+  expectReply(waiting, selectReply("win", 4, kServedSize));
+}
+
+TEST_F(BlockServerTest, DropsItsClientsWhenItEnds) {
+  RawClient client = connectAndSelect();
+  server_.reset();
+  EXPECT_THAT(client.receiveUntilClosed(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace netcow

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/blocks/checksum_list.h"
+
+#include <gmock/gmock.h>
+
+#include "server/dnbd3_bytes.h"
+#include "server/test_files.h"
+#include "support/temporary_directory.h"
+
+namespace netcow {
+namespace {
+
+using test::ByteWriter;
+using testing::IsEmpty;
+
+constexpr std::uint64_t kSpan = 16 * 1024 * 1024;
+// zlib's crc32() of the bytes 44 33 22 11, and of 44 33 22 11 88 77 66 55.
+constexpr std::uint32_t kChecksumOfOne = 0xDE1D2D6D;
+constexpr std::uint32_t kChecksumOfTwo = 0x176F3FE5;
+
+class ChecksumListTest : public testing::Test {
+ protected:
+  void makeImage(std::uint64_t size) {
+    test::writeFile(directory_ / "win.r1", {});
+    std::filesystem::resize_file(directory_ / "win.r1", size);
+  }
+  void writeList(const ByteWriter& list) {
+    test::writeFile(directory_ / "win.r1.crc", list.bytes());
+  }
+  std::vector<std::byte> read() {
+    const auto image = catalog_.open("win", 1);
+    return readChecksumList(catalog_, *image);
+  }
+
+  test::TemporaryDirectory directory_;
+  ImageCatalog catalog_ = ImageCatalog(directory_.path());
+};
+
+TEST_F(ChecksumListTest, IsServedAsItLiesBesideTheImage) {
+  makeImage(kSpan);
+  const auto one = ByteWriter().u32(kChecksumOfOne).u32(0x11223344);
+  writeList(one);
+  EXPECT_EQ(read(), one.bytes());
+
+  makeImage(kSpan + 1);
+  const auto two = ByteWriter().u32(kChecksumOfTwo).u32(0x11223344).u32(0x55667788);
+  writeList(two);
+  EXPECT_EQ(read(), two.bytes());
+}
+
+TEST_F(ChecksumListTest, IsLeftOutWhenItIsMissing) {
+  makeImage(kSpan);
+  EXPECT_THAT(read(), IsEmpty());
+}
+
+TEST_F(ChecksumListTest, IsLeftOutWhenItDoesNotFitTheImage) {
+  makeImage(kSpan + 1);  // needs two
+  writeList(ByteWriter().u32(kChecksumOfOne).u32(0x11223344));
+  EXPECT_THAT(read(), IsEmpty());
+}
+
+TEST_F(ChecksumListTest, IsLeftOutWhenItsOwnChecksumIsWrong) {
+  makeImage(kSpan);
+  writeList(ByteWriter().u32(kChecksumOfOne).u32(0x11223345));
+  EXPECT_THAT(read(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace netcow
