@@ -96,7 +96,8 @@ build() {
   scripts/install-dependencies.sh build
   cmake --preset release >/dev/null
   cmake --build --preset release --parallel "$(nproc)" --target netcow
-  [[ -c /dev/fuse ]] || fail "there is no /dev/fuse: run this where FUSE mounts are allowed"
+  [[ -r /dev/fuse && -w /dev/fuse ]] ||
+    fail "/dev/fuse cannot be used: run this as root, and where FUSE mounts are allowed"
 }
 
 make_image() {
