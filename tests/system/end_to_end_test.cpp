@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/unique_fd.h"
+#include "base/whole_io.h"
 #include "format/geometry.h"
 #include "support/seeded_random.h"
 #include "system/netcow_system.h"
@@ -100,12 +101,8 @@ TEST_F(EndToEnd, EditsBecomeTheNextRevision) {
   RunningMount next(temporary_ / "next", {"-h", server_->blocksAddress(), "-i", "pc"});
   ASSERT_TRUE(next.mounted()) << next.process().output();
   EXPECT_TRUE(readFile(next.image()) == content_);
-  std::ifstream status(next.mountpoint() + "/status");
-  std::string line;
-  std::getline(status, line);
-  EXPECT_EQ(line, "Image:    pc");
-  std::getline(status, line);
-  EXPECT_EQ(line, "Revision: 2");
+  const auto status = readTextFile(next.mountpoint() + "/status");
+  EXPECT_EQ(status.rfind("Image:    pc\nRevision: 2\n", 0), 0U) << status;
   EXPECT_EQ(::open(next.image().c_str(), O_WRONLY | O_CLOEXEC), -1);
   EXPECT_EQ(next.unmount().exitStatus, 0);
 }
