@@ -218,6 +218,50 @@ TEST_F(EndToEnd, SigquitLeavesTheChangesInTheSession) {
   expectRevision(2);
 }
 
+TEST_F(EndToEnd, AnUploadWithoutMountingSendsWhatIsLeft) {
+  serve(4 * kClusterSize);
+  {
+    RunningMount mount(mountpoint_, writable());
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    editAtRandom(mount.image(), 30);
+    mount.process().signal(SIGKILL);
+    mount.wait();
+  }
+  const ProcessResult upload = runNetcow({"upload", session_, "-m"});
+  EXPECT_EQ(upload.exitStatus, 0) << upload.output;
+  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
+  expectRevision(2);
+  // Again: nothing is left, and the merge is not asked for twice.
+  const ProcessResult again = runNetcow({"upload", session_, "-m"});
+  EXPECT_EQ(again.exitStatus, 0) << again.output;
+  EXPECT_FALSE(std::filesystem::exists(images_ + "/pc.r3"));
+}
+
+TEST_F(EndToEnd, AMergeWithoutAServerMakesTheSameImage) {
+  serve(4 * kClusterSize);
+  {
+    RunningMount mount(mountpoint_, {"--source", "file://" + images_ + "/pc.r1", "-c", session_});
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    editAtRandom(mount.image(), 30);
+    resize(mount.image(), 5 * kClusterSize + 123);
+    EXPECT_EQ(mount.unmount().exitStatus, 0);
+  }
+  const std::string output = images_ + "/pc.r2";
+  const Arguments command = {"merge", session_, "--base", images_ + "/pc.r1", "--output", output};
+  const ProcessResult merge = runNetcow(command);
+  EXPECT_EQ(merge.exitStatus, 0) << merge.output;
+  expectRevision(2);
+  const ProcessResult again = runNetcow(command);
+  EXPECT_EQ(again.exitStatus, 1) << "never over an existing file: " << again.output;
+  const std::string wrongBase = temporary_ / "wrong";
+  writeFile(wrongBase, Bytes(3 * kClusterSize));
+  const ProcessResult wrong =
+      runNetcow({"merge", session_, "--base", wrongBase, "--output", temporary_ / "out"});
+  EXPECT_EQ(wrong.exitStatus, 1);
+  EXPECT_NE(wrong.output.find("name that one with --base"), std::string::npos) << wrong.output;
+  EXPECT_FALSE(std::filesystem::exists(temporary_ / "out"));
+}
+
 TEST_F(EndToEnd, ACopyThroughTheMountSurvivesKillingAndRestartingTheServer) {
   serve(40 * kClusterSize);
   RunningMount mount(mountpoint_, {"-h", server_->blocksAddress(), "-i", "pc"});
