@@ -8,6 +8,8 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -88,7 +90,10 @@ RunningMount::~RunningMount() {
 }
 
 ProcessResult RunningMount::unmount() {
-  EXPECT_EQ(::umount2(mountpoint_.c_str(), 0), 0) << "cannot unmount " << mountpoint_;
+  if (::umount2(mountpoint_.c_str(), 0) != 0) {
+    ADD_FAILURE() << "cannot unmount " << mountpoint_ << ": " << std::strerror(errno);
+    process_->signal(SIGKILL);
+  }
   return wait();
 }
 
