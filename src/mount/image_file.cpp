@@ -149,7 +149,8 @@ void ImageFile::write(Reply reply, std::span<const std::byte> bytes, std::uint64
   request->durable = request->direct && (info.flags & O_DSYNC) != 0;
   image_.write(request->kept.bytes, offset,
                [this, request](std::error_code error) { writeEnded(request, error); });
-  request->releaseIfCallerIsKilled();
+  // A killed writer is not let go before its write has ended: once the kernel thinks it over,
+  // another may write the same bytes, and what still waits for its block would overwrite them.
 }
 
 void ImageFile::writeEnded(const std::shared_ptr<Write>& write, std::error_code error) {

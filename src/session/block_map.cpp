@@ -46,13 +46,18 @@ Table& BlockMap::put(std::uint64_t number, std::unique_ptr<Table> table) {
   return *raw;
 }
 
-ClusterEntry encodeEntry(const Cluster& cluster, const ClusterBits& bits, const Clock& clock) {
+ClusterEntry encodeEntry(const Cluster& cluster, const Clock& clock) {
+  return encodeEntry(cluster, cluster.loadBits(), cluster.dirty.load(), clock);
+}
+
+ClusterEntry encodeEntry(const Cluster& cluster, const ClusterBits& bits, bool dirty,
+                         const Clock& clock) {
   ClusterEntry entry;
   entry.dataOffset = cluster.dataOffset.load(std::memory_order_relaxed);
   entry.uploads = cluster.uploads.load(std::memory_order_relaxed);
   entry.fails = cluster.fails.load(std::memory_order_relaxed);
   entry.bits = bits;
-  if (cluster.dirty.load(std::memory_order_relaxed)) {
+  if (dirty) {
     const Clock::Time changedAt{
         Clock::Time::duration(cluster.changedAt.load(std::memory_order_relaxed))};
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock.now() - changedAt);

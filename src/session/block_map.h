@@ -104,9 +104,12 @@ class BlockMap {
   std::array<Mutex, kStripes> stripes_;
 };
 
-/// The entry of a cluster as it goes to disk, with `bits` in place of what is published. The
-/// caller holds the stripe.
-ClusterEntry encodeEntry(const Cluster& cluster, const ClusterBits& bits, const Clock& clock);
+/// The entry of a cluster as it goes to disk, with `bits` and `dirty` in place of what is
+/// published. The caller holds the stripe.
+ClusterEntry encodeEntry(const Cluster& cluster, const ClusterBits& bits, bool dirty,
+                         const Clock& clock);
+/// The entry as it is published.
+ClusterEntry encodeEntry(const Cluster& cluster, const Clock& clock);
 
 /// Sets a cluster to what an entry says. An offset of 0 (a table page that never reached the
 /// disk) counts as not allocated.

@@ -2,6 +2,7 @@
 #include "session/checkpoint.h"
 
 #include <cerrno>
+#include <set>
 
 #include "base/errors.h"
 
@@ -45,21 +46,21 @@ std::error_code Checkpointer::runLocked() {
   }
   const std::vector<std::uint64_t> clusters = tables_.takeChanged();
   const std::vector<Change> changes = collect(clusters);
-  const bool metaChanges = !changes.empty() || header_.changed();
+  const bool headerChanged = header_.takeChanged();
   const MetaHeader header = header_.encode(tables_.nextTable(), data_.nextOffset());
   if (data_.unsynced() && data_.sync()) {
     return syncFailed();
   }
-  if (!metaChanges) {
+  if (changes.empty() && !headerChanged) {
     return {};
   }
+  bool syncHasFailed = false;
   auto error = live_.beginMetaChange();
   if (!error) {
-    error = writeMeta(changes, header);
+    error = writeMeta(changes, header, syncHasFailed);
   }
-  const auto syncError = error ? std::error_code{} : meta_.sync();
   const auto endError = live_.endMetaChange(meta_);
-  if (syncError) {
+  if (syncHasFailed) {
     return syncFailed();
   }
   if (error || endError) {
@@ -78,31 +79,43 @@ std::vector<Checkpointer::Change> Checkpointer::collect(
     Cluster& cluster = *map_.find(number);
     const MutexLock stripe(map_.stripe(number));
     cluster.needsCheckpoint = false;
-    changes.push_back({number, encodeEntry(cluster, cluster.loadBits(), clock_)});
+    changes.push_back({number, encodeEntry(cluster, clock_)});
   }
   return changes;
 }
 
 std::error_code Checkpointer::writeMeta(const std::vector<Change>& changes,
-                                        const MetaHeader& header) {
-  if (const auto error = metaTables_.writeHeader(header)) {
-    return error;
-  }
+                                        const MetaHeader& header, bool& syncHasFailed) {
+  std::set<std::uint64_t> newTables;
   for (const Change& change : changes) {
     const std::uint64_t number = change.cluster / kClustersPerTable;
-    Table& table = *map_.table(number);
+    const Table& table = *map_.table(number);
     const auto error =
         metaTables_.writeEntry(table.index, change.cluster % kClustersPerTable, change.entry);
     if (error) {
       return error;
     }
     if (!table.inMeta) {
-      if (const auto l1Error = metaTables_.writeL1Entry(number, table.index)) {
-        return l1Error;
-      }
-      table.inMeta = true;
+      newTables.insert(number);
     }
   }
+  // L1 may point to a table only when all its pages are on the disk: where they were used before,
+  // for a table that a power cut took back, old entries would come to life.
+  if (!newTables.empty() && meta_.sync()) {
+    syncHasFailed = true;
+    return {};
+  }
+  for (const std::uint64_t number : newTables) {
+    Table& table = *map_.table(number);
+    if (const auto error = metaTables_.writeL1Entry(number, table.index)) {
+      return error;
+    }
+    table.inMeta = true;
+  }
+  if (const auto error = metaTables_.writeHeader(header)) {
+    return error;
+  }
+  syncHasFailed = static_cast<bool>(meta_.sync());
   return {};
 }
 

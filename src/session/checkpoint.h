@@ -21,7 +21,7 @@ namespace netcow {
 ///   2. sync `data`, so that no entry ever points at content that is not there;
 ///   3. write the entries and the header to `meta`, in place. Each lies within one 512-byte
 ///      sector, so a torn `meta` holds for each either the old or the new state, and both have
-///      their content;
+///      their content. A new table is synced before L1 points to it;
 ///   4. sync `meta`, and answer.
 /// A sync that failed makes every later checkpoint fail with EIO, and `live` says so to the next
 /// opener: the kernel may have dropped pages that it could not write. Thread-safe.
@@ -41,7 +41,8 @@ class Checkpointer {
   };
   std::error_code runLocked() NETCOW_REQUIRES(mutex_);
   std::vector<Change> collect(const std::vector<std::uint64_t>& clusters);
-  std::error_code writeMeta(const std::vector<Change>& changes, const MetaHeader& header);
+  std::error_code writeMeta(const std::vector<Change>& changes, const MetaHeader& header,
+                            bool& syncHasFailed);
   std::error_code syncFailed() NETCOW_REQUIRES(mutex_);
   void putBack(const std::vector<std::uint64_t>& clusters);
 

@@ -60,7 +60,6 @@ std::error_code HeaderState::store(const MetaHeader& changedHeader) {
 
 MetaHeader HeaderState::encode(std::int32_t nextL2, std::int64_t nextClusterOffset) {
   const MutexLock lock(mutex_);
-  changed_ = false;
   header_.nextL2 = nextL2;
   header_.nextClusterOffset = nextClusterOffset;
   return header_;

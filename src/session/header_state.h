@@ -31,9 +31,10 @@ class HeaderState {
 
   /// The header as a checkpoint writes it, with counters that are kept elsewhere.
   MetaHeader encode(std::int32_t nextL2, std::int64_t nextClusterOffset);
-  /// Whether it changed since the last encode(); markChanged() says that the encoded one did not
-  /// reach the disk.
+  /// Whether it changed since the last takeChanged(), which is called before encode();
+  /// markChanged() says that the encoded one did not reach the disk.
   [[nodiscard]] bool changed() const { return changed_.load(); }
+  [[nodiscard]] bool takeChanged() { return changed_.exchange(false); }
   void markChanged() { changed_ = true; }
 
  private:

@@ -33,6 +33,16 @@ std::error_code LiveFile::create(Folder& folder, const MetaHeader& meta, File& m
   if (const auto error = folder.create("live", file)) {
     return error;
   }
+  const auto error = write(std::move(file), folder, meta, metaFile, dataFile, live);
+  if (error) {
+    // Half a `live` would look like a killed process to the next opener.
+    static_cast<void>(folder.remove("live"));
+  }
+  return error;
+}
+
+std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, const MetaHeader& meta,
+                                File& metaFile, File& dataFile, std::unique_ptr<LiveFile>& live) {
   const MetaLayout layout = layoutOf(meta);
   std::unique_ptr<LiveFile> created(new LiveFile(std::move(file), layout));
   File::Identity data;

@@ -64,6 +64,8 @@ class LiveFile {
 
  private:
   LiveFile(std::unique_ptr<File> file, const MetaLayout& layout);
+  static std::error_code write(std::unique_ptr<File> file, Folder& folder, const MetaHeader& meta,
+                               File& metaFile, File& dataFile, std::unique_ptr<LiveFile>& live);
   std::error_code writeLiveHeader() NETCOW_REQUIRES(mutex_);
 
   std::unique_ptr<File> file_;

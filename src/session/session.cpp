@@ -48,9 +48,7 @@ const std::string& Session::recovery() const {
 }
 
 std::error_code Session::setUploadUuid(const std::string& uuid, bool sendAll) {
-  if (const auto error = parts_->header.setUploadUuid(uuid)) {
-    return error;
-  }
+  // The uuid comes last: killed before, the next try finds another uuid and marks all again.
   std::error_code result;
   if (sendAll) {
     parts_->map->forEachAllocated([&](std::uint64_t number, Cluster& cluster) {
@@ -58,7 +56,7 @@ std::error_code Session::setUploadUuid(const std::string& uuid, bool sendAll) {
       result = result ? result : error;
     });
   }
-  return result;
+  return result ? result : parts_->header.setUploadUuid(uuid);
 }
 
 std::error_code Session::setSizes(std::uint64_t imageSize, std::uint64_t validRemoteSize) {

@@ -107,8 +107,9 @@ void checkSettings(const NewSession& settings) {
   }
 }
 
-/// Removes what an earlier session left, if it holds nothing. The lock of that session is held in
-/// what is returned, so that nobody opens it meanwhile.
+/// Removes what an earlier session left, if it holds nothing; `meta` first, so that a process
+/// killed on the way leaves no half of a session. The lock of that session is held in what is
+/// returned, so that nobody opens it meanwhile.
 LoadedSession clearFolder(Folder& folder, const Clock& clock) {
   LoadedSession old;
   std::unique_ptr<File> file;
@@ -131,7 +132,7 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
                       "name another folder");
     }
   }
-  for (const char* name : {"live", "data", "origin.json", "meta.new"}) {
+  for (const char* name : {"meta", "live", "data", "origin.json", "meta.new"}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);

@@ -37,26 +37,31 @@ std::error_code Session::Parts::touch(std::uint64_t cluster, Cluster& state) {
     return {};
   }
   const MutexLock lock(map->stripe(cluster));
-  if (state.dirty.exchange(true)) {
+  if (state.dirty.load()) {
     return {};
   }
-  const auto error = tables.save(cluster, state, state.loadBits());
+  // Published only when `live` has it: whoever sees the flag may rely on that.
+  if (const auto error = tables.save(cluster, state, state.loadBits(), true)) {
+    return error;
+  }
+  state.dirty.store(true);
   dirtyQueue.add(cluster, clock.now());
-  return error;
+  return {};
 }
 
 std::error_code Session::Parts::commitBits(std::uint64_t cluster, Cluster& state,
                                            const ClusterBits& bits) {
-  countChange(state);
-  const bool wasDirty = state.dirty.exchange(true);
-  const auto error = tables.save(cluster, state, bits);
-  if (!error) {
-    state.publishBits(bits);
+  state.changedAt.store(clock.now().time_since_epoch().count(), std::memory_order_relaxed);
+  if (const auto error = tables.save(cluster, state, bits, true)) {
+    return error;
   }
-  if (!wasDirty) {
+  state.publishBits(bits);
+  // After the bits: a snapshot with the new count has the new bits too.
+  countChange(state);
+  if (!state.dirty.exchange(true)) {
     dirtyQueue.add(cluster, clock.now());
   }
-  return error;
+  return {};
 }
 
 std::error_code Session::Parts::allocate(std::uint64_t cluster, Cluster*& state) {

@@ -34,13 +34,12 @@ struct Session::Parts {
   std::error_code touch(std::uint64_t cluster, Cluster& state);
 
   /// Changes local content in place by change(). The cluster is dirty in `live` before the first
-  /// byte changes: a process killed in between leaves nothing that is changed and called clean.
+  /// byte changes, and counted, so that no upload begun before can call it clean meanwhile: a
+  /// process killed in between leaves nothing that is changed and called clean.
   template <class Change>
   std::error_code overwrite(std::uint64_t cluster, Cluster& state, Change change) {
-    if (!state.dirty.load()) {
-      if (const auto error = touch(cluster, state)) {
-        return error;
-      }
+    if (const auto error = touch(cluster, state)) {
+      return error;
     }
     const std::error_code error = change();
     // Also after an error: some of it may have been written.

@@ -71,8 +71,8 @@ std::error_code SessionTables::copyToLive(std::uint64_t number, Table& table) {
   return {};
 }
 
-std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state,
-                                    const ClusterBits& bits) {
+std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state, const ClusterBits& bits,
+                                    bool dirty) {
   const std::uint64_t number = cluster / kClustersPerTable;
   Table& table = *map_.table(number);
   if (!table.inLive) {
@@ -80,7 +80,7 @@ std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state,
       return error;
     }
   }
-  const ClusterEntry entry = encodeEntry(state, bits, clock_);
+  const ClusterEntry entry = encodeEntry(state, bits, dirty, clock_);
   if (const auto error =
           live_.tables().writeEntry(table.index, cluster % kClustersPerTable, entry)) {
     return error;
@@ -114,8 +114,7 @@ bool SessionTables::anyChanged() const {
 
 void encodeTable(const Table& table, const Clock& clock, TableEntries& entries) {
   for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
-    const Cluster& cluster = table.clusters[i];
-    entries[i] = encodeEntry(cluster, cluster.loadBits(), clock);
+    entries[i] = encodeEntry(table.clusters[i], clock);
   }
 }
 

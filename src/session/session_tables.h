@@ -25,9 +25,9 @@ class SessionTables {
   /// checkpoint's.
   std::error_code obtain(std::uint64_t cluster, Cluster*& state);
 
-  /// Writes the cluster's entry, with `bits`, to `live`, and remembers it for the checkpoint.
-  /// The caller holds the cluster's stripe.
-  std::error_code save(std::uint64_t cluster, Cluster& state, const ClusterBits& bits);
+  /// Writes the cluster's entry, with `bits` and `dirty`, to `live`, and remembers it for the
+  /// checkpoint. The caller holds the cluster's stripe, and publishes both only on success.
+  std::error_code save(std::uint64_t cluster, Cluster& state, const ClusterBits& bits, bool dirty);
 
   /// Tables handed out so far.
   [[nodiscard]] std::int32_t nextTable() const;

@@ -78,7 +78,7 @@ bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
   }
   // An entry that cannot be written leaves the cluster dirty on disk: it is sent once more after
   // a crash, and nothing is lost.
-  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits()));
+  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits(), !clean));
   if (!clean) {
     parts_->dirtyQueue.add(cluster, changedAt(state));
   }
@@ -89,7 +89,7 @@ void Session::failUpload(std::uint64_t cluster) {
   Cluster& state = *parts_->map->find(cluster);
   const MutexLock lock(parts_->map->stripe(cluster));
   ++state.fails;
-  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits()));
+  static_cast<void>(parts_->tables.save(cluster, state, state.loadBits(), true));
 }
 
 }  // namespace netcow
