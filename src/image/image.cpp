@@ -68,7 +68,18 @@ struct Image::State {
                             std::vector<RemotePart>& remote) NETCOW_REQUIRES_SHARED(sizeMutex);
   void readNotLocal(std::span<std::byte> buffer, std::uint64_t offset,
                     std::vector<RemotePart>& remote) const;
-  std::error_code growTo(std::uint64_t end);
+  std::error_code growTo(std::uint64_t end) NETCOW_REQUIRES(sizeMutex);
+  std::error_code zeroBehindEnd(std::uint64_t end) NETCOW_REQUIRES(sizeMutex);
+  /// One write on its way.
+  struct Write {
+    std::span<const std::byte> bytes;
+    std::uint64_t offset;
+    Completion done;                              ///< unless it became part of `operation`
+    std::shared_ptr<PendingOperation> operation;  ///< if it has to wait for a fill
+    std::array<std::shared_ptr<BlockFill>, 2> newFills;
+  };
+  std::error_code beginWrite(Write& write) NETCOW_REQUIRES_SHARED(sizeMutex);
+  std::error_code beginGrowingWrite(Write& write) NETCOW_REQUIRES(sizeMutex);
   void startFill(std::shared_ptr<BlockFill> fill);
   void finishFill(BlockFill& fill, const std::error_code& readError);
   std::error_code storeFill(BlockFill& fill, const std::vector<PartialWrite>& writes)
@@ -202,43 +213,65 @@ void Image::write(std::span<const std::byte> bytes, std::uint64_t offset, Comple
     done({});
     return;
   }
-  if (const auto error = state_->growTo(end)) {
-    done(error);
-    return;
-  }
-  Session& session = *state_->session;
-  std::array<std::shared_ptr<BlockFill>, 2> newFills;
-  std::shared_ptr<PendingOperation> operation;
+  State::Write write{bytes, offset, std::move(done), {}, {}};
   std::error_code error;
+  bool begun = false;
   {
     const ReaderLock lock(state_->sizeMutex);
-    const WriteSplit split = splitWrite(session, offset, bytes.size());
-    if (split.partCount > 0) {
-      operation = std::make_shared<PendingOperation>(std::move(done));
-    }
-    for (std::size_t i = 0; i < split.partCount; ++i) {
-      const std::uint64_t begin = split.parts[i] * kBlockSize;
-      const std::uint64_t from = std::max(offset, begin);
-      const std::uint64_t to = std::min(end, begin + kBlockSize);
-      const auto part = bytes.subspan(from - offset, to - from);
-      newFills[i] = state_->fills.join(split.parts[i], {part, from - begin, operation});
-    }
-    if (split.directBegin < split.directEnd) {
-      error = session.write(
-          bytes.subspan(split.directBegin - offset, split.directEnd - split.directBegin),
-          split.directBegin);
+    begun = end <= state_->session->imageSize();
+    if (begun) {
+      error = state_->beginWrite(write);
     }
   }
-  if (operation == nullptr) {
-    done(error);
+  if (!begun) {
+    const WriterLock lock(state_->sizeMutex);
+    error = state_->beginGrowingWrite(write);
+  }
+  if (write.operation == nullptr) {
+    write.done(error);
     return;
   }
-  operation->report(error);
-  for (auto& fill : newFills) {
+  write.operation->report(error);
+  for (auto& fill : write.newFills) {
     if (fill != nullptr) {
       state_->startFill(std::move(fill));
     }
   }
+}
+
+/// What can be done at once is done; `newFills` are the caller's to start without the lock.
+std::error_code Image::State::beginWrite(Write& write) {
+  const std::uint64_t end = write.offset + write.bytes.size();
+  const WriteSplit split = splitWrite(*session, write.offset, write.bytes.size());
+  if (split.partCount > 0) {
+    write.operation = std::make_shared<PendingOperation>(std::move(write.done));
+  }
+  for (std::size_t i = 0; i < split.partCount; ++i) {
+    const std::uint64_t begin = split.parts[i] * kBlockSize;
+    const std::uint64_t from = std::max(write.offset, begin);
+    const std::uint64_t to = std::min(end, begin + kBlockSize);
+    const auto part = write.bytes.subspan(from - write.offset, to - from);
+    write.newFills[i] = fills.join(split.parts[i], {part, from - begin, write.operation});
+  }
+  if (split.directBegin >= split.directEnd) {
+    return {};
+  }
+  return session->write(
+      write.bytes.subspan(split.directBegin - write.offset, split.directEnd - split.directBegin),
+      split.directBegin);
+}
+
+/// The size grows last: a write that finds the disk full leaves the image as long as it was.
+std::error_code Image::State::beginGrowingWrite(Write& write) {
+  const std::uint64_t end = write.offset + write.bytes.size();
+  if (const auto error = zeroBehindEnd(end)) {
+    return error;
+  }
+  if (const auto error = beginWrite(write)) {
+    return error;
+  }
+  const std::uint64_t size = std::max(end, session->imageSize());
+  return session->setSizes(size, session->validRemoteSize());
 }
 
 void Image::State::startFill(std::shared_ptr<BlockFill> fill) {
@@ -292,17 +325,14 @@ std::error_code Image::State::storeFill(BlockFill& fill, const std::vector<Parti
 
 // --- size -----------------------------------------------------------------------------------
 
-std::error_code Image::State::growTo(std::uint64_t end) {
-  if (end <= session->imageSize()) {
-    return {};
-  }
-  const WriterLock lock(sizeMutex);
+/// What lay there before a shrink must not come back.
+std::error_code Image::State::zeroBehindEnd(std::uint64_t end) {
   const std::uint64_t size = session->imageSize();
-  if (end <= size) {
-    return {};
-  }
-  // What lay there before a shrink must not come back.
-  if (const auto error = session->zeroLocal(size, end - size)) {
+  return end > size ? session->zeroLocal(size, end - size) : std::error_code{};
+}
+
+std::error_code Image::State::growTo(std::uint64_t end) {
+  if (const auto error = zeroBehindEnd(end)) {
     return error;
   }
   return session->setSizes(end, session->validRemoteSize());
@@ -315,11 +345,11 @@ std::error_code Image::resize(std::uint64_t size) {
   if (size > maxSize()) {
     return errnoCode(EFBIG);
   }
-  if (size >= state_->session->imageSize()) {
-    return state_->growTo(size);
-  }
   const WriterLock lock(state_->sizeMutex);
   Session& session = *state_->session;
+  if (size >= session.imageSize()) {
+    return state_->growTo(size);
+  }
   return session.setSizes(size, std::min(session.validRemoteSize(), size));
 }
 

@@ -2,6 +2,8 @@
 #include "image/image.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 
@@ -146,6 +148,28 @@ TEST_F(ImageTest, WritesBeyondTheEndGrowAndBeyondTheMaximumAreRefused) {
   EXPECT_EQ(result.error, EFBIG);
   EXPECT_EQ(image_->resize(kDefaultMaxImageSize + 1).value(), EFBIG);
   EXPECT_EQ(image_->size(), 5005U);
+}
+
+TEST_F(ImageTest, AWriteThatCannotBeStoredLeavesTheSizeAsItWas) {
+  start(repeated(kBlockSize, 1));
+  const Bytes bytes = repeated(2 * kBlockSize, 2);
+  // The session's disk is full: no file may grow any more.
+  rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit none = old;
+  none.rlim_cur = 4096;
+  ::setrlimit(RLIMIT_FSIZE, &none);
+  Result result;
+  image_->write(bytes, 10 * kBlockSize, result.completion());
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  EXPECT_EQ(result.calls, 1);
+  EXPECT_NE(result.error, 0);
+  EXPECT_EQ(image_->size(), kBlockSize);
+  // There is room again.
+  writeNow(bytes, 10 * kBlockSize);
+  EXPECT_EQ(image_->size(), 12 * kBlockSize);
+  EXPECT_EQ(readNow(10 * kBlockSize, 2 * kBlockSize), bytes);
 }
 
 TEST_F(ImageTest, AFailedFillFailsEveryWriteThatWaitedAndChangesNothing) {
