@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/serve.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -87,7 +87,7 @@ void serve(const ServeOptions& given) {
 }
 
 int fail(const std::string& line, ExitStatus status) {
-  std::cerr << "netcow serve: " << line << std::endl;
+  std::cerr << "netcow serve: " << line << '\n';
   return static_cast<int>(status);
 }
 
