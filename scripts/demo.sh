@@ -34,8 +34,12 @@ run() {
 }
 
 print_command() {
-  local shown="$*"
-  printf '   $ %s\n' "${shown//$netcow/netcow}"
+  local word shown=
+  for word in "$@"; do
+    if [[ $word == *' '* ]]; then word="'$word'"; fi
+    shown+=" ${word/#$netcow/netcow}"
+  done
+  printf '   $%s\n' "$shown"
 }
 
 fail() {
@@ -45,18 +49,17 @@ fail() {
 
 cleanup() {
   local status=$?
-  trap - EXIT INT TERM
-  if [[ $status -ne 0 ]]; then
-    echo "demo: stopped early, with status $status" >&2
-    tail -n 5 "$work"/*.log >&2 || true
-  fi
+  trap - EXIT
+  trap '' INT TERM
+  if [[ $status -ne 0 ]]; then echo "demo: stopped early, with status $status" >&2; fi
+  if [[ $status -eq 1 ]]; then tail -n 5 "$work"/*.log >&2 || true; fi
   if mountpoint -q "$work/inside"; then umount "$work/inside" || true; fi
   if [[ -n $mount_pid ]]; then
     fusermount3 -u -q -z "$work/mnt" || true
     kill -KILL "$mount_pid" 2>/dev/null || true # nobody needs its changes any more
   fi
   if [[ -n $server_pid ]]; then kill -TERM "$server_pid" 2>/dev/null || true; fi
-  wait
+  wait 2>/dev/null
   rm -rf "$work"
 }
 
@@ -93,7 +96,8 @@ build() {
   scripts/install-dependencies.sh build
   cmake --preset release >/dev/null
   cmake --build --preset release --parallel "$(nproc)" --target netcow
-  [[ -c /dev/fuse ]] || fail "there is no /dev/fuse: run this where FUSE mounts are allowed"
+  [[ -r /dev/fuse && -w /dev/fuse ]] ||
+    fail "/dev/fuse cannot be used: run this as root, and where FUSE mounts are allowed"
 }
 
 make_image() {

@@ -4,8 +4,6 @@
 # Checks everything: looks at the sources, builds netcow twice and runs its tests.
 # Installs what is missing, works from any folder, may be run again at any time.
 # The last line of output is "N passed, N failed"; the exit status is 0 when none failed.
-#
-# With -q ("quick") only what needs no second build: no sanitizers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -121,9 +119,7 @@ check "Building for users (g++, build/release)" build release ||
 run_tests release unit "$(nproc)"
 run_tests release system 1 # they mount, and some measure time: one after the other
 
-if [[ ${1:-} != -q ]]; then
-  # The same build proves the use of locks: clang's -Wthread-safety is an error in it.
-  check "Building with sanitizers (clang, build/asan)" build asan ||
-    stop "what does not build cannot be tested."
-  run_tests asan unit "$(nproc)"
-fi
+# The same build proves the use of locks: clang's -Wthread-safety is an error in it.
+check "Building with sanitizers (clang, build/asan)" build asan ||
+  stop "what does not build cannot be tested."
+run_tests asan unit "$(nproc)"

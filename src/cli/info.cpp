@@ -4,7 +4,6 @@
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cstdint>
 #include <ctime>
@@ -16,6 +15,7 @@
 #include <string_view>
 
 #include "base/errors.h"
+#include "cli/run_command.h"
 #include "format/geometry.h"
 #include "session/origin.h"
 #include "session/session.h"
@@ -177,23 +177,10 @@ int infoCommand(int argc, char** argv) {
   bool json = false;
   app.add_option("SESSION", directory, "the session's folder")->required();
   app.add_flag("--json", json, "for programs");
-  try {
-    app.parse(argc, argv);
+  return runCommand(app, argc, argv, [&] {
     printInfo(directory, json);
-    return static_cast<int>(ExitStatus::done);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return static_cast<int>(ExitStatus::done);
-  } catch (const CLI::ParseError& error) {
-    std::cerr << argv[0] << ": " << error.what() << "; see " << argv[0] << " --help\n";
-    return static_cast<int>(ExitStatus::usage);
-  } catch (const UserError& error) {
-    std::cerr << argv[0] << ": " << error.what() << "\n";
-    return static_cast<int>(error.status());
-  } catch (const std::exception& error) {
-    std::cerr << argv[0] << ": " << error.what() << "\n";
-    return static_cast<int>(ExitStatus::failed);
-  }
+    return ExitStatus::done;
+  });
 }
 
 }  // namespace netcow

@@ -6,7 +6,10 @@
 
 #include "base/errors.h"
 #include "cli/info.h"
+#include "cli/merge.h"
 #include "cli/mount.h"
+#include "cli/serve.h"
+#include "cli/upload.h"
 
 namespace {
 
@@ -15,14 +18,12 @@ constexpr const char* kUsage =
     "\n"
     "  netcow mount   show an image as a writable file; upload and merge what changes\n"
     "  netcow serve   export a folder of images, take uploads, merge them\n"
+    "  netcow upload  send what a session still has to send, without mounting\n"
+    "  netcow merge   make the new image of a session here, without a server\n"
     "  netcow info    tell what a session holds\n"
     "\n"
     "Each command tells its options with --help. A link to this program named dnbd3-fuse takes\n"
     "the options of that program.\n";
-
-int runInfo(int argc, char** argv) {
-  return netcow::infoCommand(argc, argv);
-}
 
 int runMount(int argc, char** argv) {
   return netcow::mountCommand(std::vector<std::string>(argv + 1, argv + argc));
@@ -33,7 +34,11 @@ struct Command {
   int (*run)(int argc, char** argv);  ///< argv[0] is the name for messages
 };
 
-constexpr Command kCommands[] = {{"mount", runMount}, {"info", runInfo}};
+constexpr Command kCommands[] = {{"mount", runMount},
+                                 {"serve", netcow::serveCommand},
+                                 {"upload", netcow::uploadCommand},
+                                 {"merge", netcow::mergeCommand},
+                                 {"info", netcow::infoCommand}};
 
 }  // namespace
 

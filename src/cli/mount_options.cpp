@@ -84,11 +84,14 @@ void addProcessOptions(CLI::App& app, MountCommand& command, Raw& raw) {
   app.add_option("-o,--option", command.fuseOptions, "Mount options, separated by commas")
       ->type_name("OPTIONS")
       ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(group);
   app.add_option("-l,--log", command.logFile, "Write the log to FILE [standard error]")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("mountpoint", command.mountpoint, "An existing folder")->type_name("MOUNTPOINT");
+  app.add_option("mountpoint", command.mountpoint, "An existing folder")
+      ->type_name("MOUNTPOINT")
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 }
 
 /// Long names may be shortened as far as they are unique, as getopt_long(3) has it.
@@ -202,6 +205,8 @@ void complete(MountCommand& command, const Raw& raw) {
 std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& arguments) {
   CLI::App app(kIntroduction, "netcow mount");
   app.set_help_flag("-H,--help,--usage", "Print this text")->group("Process");  // -h is --host
+  // As getopt_long(3) users are used to: of two values the last one counts.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   MountCommand command;
   Raw raw;
   addBaseOptions(app, command, raw);

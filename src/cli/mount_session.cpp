@@ -56,7 +56,7 @@ void checkFits(const MountCommand& command, const Session& session, const Source
     refuse(command, "belongs to the image " + session.imageName() + ", not to " +
                         source.image().name + "; leave out -i or name the right image");
   }
-  if (!earlier) {
+  if (!earlier || earlier->revision == 0) {
     spdlog::warn("the session {} does not say which revision it was made from; using revision {}",
                  command.sessionDirectory, source.image().revision);
     if (session.validRemoteSize() > source.size()) {

@@ -3,14 +3,12 @@
 
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
-#include <exception>
-#include <iostream>
 #include <string>
 
 #include "base/errors.h"
 #include "base/logging.h"
+#include "cli/run_command.h"
 #include "server/server.h"
 
 namespace netcow {
@@ -86,11 +84,6 @@ void serve(const ServeOptions& given) {
   server.stop();
 }
 
-int fail(const std::string& line, ExitStatus status) {
-  std::cerr << "netcow serve: " << line << '\n';
-  return static_cast<int>(status);
-}
-
 }  // namespace
 
 int serveCommand(int argc, char** argv) {
@@ -98,19 +91,10 @@ int serveCommand(int argc, char** argv) {
                "netcow serve");
   ServeOptions options;
   addOptions(app, options);
-  try {
-    app.parse(argc, argv);
+  return runCommand(app, argc, argv, [&options] {
     serve(options);
-    return static_cast<int>(ExitStatus::done);
-  } catch (const CLI::Success& wanted) {  // --help
-    return app.exit(wanted);
-  } catch (const CLI::ParseError& error) {
-    return fail(std::string(error.what()) + "; see netcow serve --help", ExitStatus::usage);
-  } catch (const UserError& error) {
-    return fail(error.what(), error.status());
-  } catch (const std::exception& error) {
-    return fail(error.what(), ExitStatus::failed);
-  }
+    return ExitStatus::done;
+  });
 }
 
 }  // namespace netcow

@@ -54,8 +54,10 @@ void Filesystem::initialise(fuse_conn_info& connection) const {
   // Nobody but the kernel's own requests changes the image, so its cache need not be doubted;
   // plain reads and writes of the device are faster than splice; and a write that is acknowledged
   // must have arrived here, not in a cache that a killed process takes along.
-  connection.want &= ~(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-                       FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE);
+  constexpr unsigned kUnwanted = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
+                                 FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+                                 FUSE_CAP_WRITEBACK_CACHE;
+  connection.want &= ~kUnwanted;
   constexpr unsigned kLargest = RequestMemory::kLargestPayload;
   connection.max_write =
       std::clamp<unsigned>(limits_.maxWrite, kBlockSize, std::min(connection.max_write, kLargest));

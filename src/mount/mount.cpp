@@ -155,7 +155,10 @@ void Mount::Parts::leave(const std::function<void()>& stopSource) {
 }
 
 Mount::Mount(Image& image, MountOptions options)
-    : parts_(std::make_unique<Parts>(image, std::move(options))) {}
+    : parts_(std::make_unique<Parts>(image, std::move(options))) {
+  parts_->loop.start(parts_->workers);
+  parts_->settle();
+}
 
 Mount::~Mount() = default;
 
@@ -167,8 +170,6 @@ void Mount::run(const std::function<void()>& stopSource) {
       stopSource();
     }
   };
-  parts.loop.start(parts.workers);
-  parts.settle();
   const bool gone = parts.loop.waitForEnd();
   if (!gone) {
     parts.leave(stopSourceOnce);

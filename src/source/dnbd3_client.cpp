@@ -16,7 +16,8 @@ Dnbd3Client::Dnbd3Client(const Dnbd3Options& options, KnownServers servers,
                          ServerFinder::Found found)
     : timing_(options.timing),
       learnServers_(options.learnServers),
-      wanted_{ImageName{found.reply.name, found.reply.revision}, found.reply.size},
+      image_{.name = found.reply.name, .revision = found.reply.revision},
+      size_(found.reply.size),
       channel_(wakeUp_, SilenceWatch(timing_.keepAliveEvery, timing_.silenceLimit), clock_),
       servers_(std::move(servers)),
       reader_(*this) {
@@ -59,11 +60,12 @@ std::string Dnbd3Client::statusText() const {
     const MutexLock lock(statusMutex_);
     status = status_;
   }
-  const std::string waiting = std::to_string(channel_.readCount());
-  const bool stopped = stopping_;
-  const std::string state = stopped            ? "stopped"
-                            : status.connected ? "connected"
-                                               : "searching a server, " + waiting + " reads wait";
+  std::string state = "searching a server, " + std::to_string(channel_.readCount()) + " reads wait";
+  if (stopping_) {
+    state = "stopped";
+  } else if (status.connected) {
+    state = "connected";
+  }
   return statusHead(image()) + "Server:   " + status.server + "\nState:    " + state +
          "\nReconnects: " + std::to_string(status.connections - 1) + "\n";
 }
@@ -148,8 +150,10 @@ void Dnbd3Client::connect(ServerFinder::Found found) {
     ++status_.connections;
   }
   spdlog::info("reading {} revision {} from {}", image().name, image().revision, label);
-  connection_ = Connection{found.server, std::make_shared<const UniqueFd>(std::move(found.socket)),
-                           clock_.now()};
+  connection_ = std::make_unique<Connection>();
+  connection_->server = found.server;
+  connection_->socket = std::make_shared<const UniqueFd>(std::move(found.socket));
+  connection_->since = clock_.now();
   channel_.attach(connection_->socket);
   if (learnServers_) {
     channel_.sendPlain(dnbd3::Command::getServers);
@@ -178,13 +182,13 @@ void Dnbd3Client::drop(const std::string& why) {
 
 void Dnbd3Client::search(ServerFinder::Effort effort) {
   ServerFinder::Settings settings;
-  settings.wanted = wanted_;
+  settings.wanted = {.image = image_, .size = size_};
   settings.effort = effort;
   settings.limit = timing_.connectLimit;
   if (connection_) {
     settings.except = connection_->server;
   }
-  search_.emplace(servers_, std::move(settings));
+  search_ = std::make_unique<ServerFinder>(servers_, std::move(settings));
 }
 
 void Dnbd3Client::continueSearch() {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,8 +46,8 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   Dnbd3Client(const Dnbd3Client&) = delete;
   Dnbd3Client& operator=(const Dnbd3Client&) = delete;
 
-  [[nodiscard]] const ImageName& image() const override { return wanted_.image; }
-  [[nodiscard]] std::uint64_t size() const override { return *wanted_.size; }
+  [[nodiscard]] const ImageName& image() const override { return image_; }
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
   void stop() override;
   [[nodiscard]] std::string statusText() const override;
@@ -80,7 +79,8 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   const Dnbd3Timing timing_;
   const bool learnServers_;
   const Clock& clock_ = Clock::system();
-  WantedImage wanted_;  // constant after the constructor
+  const ImageName image_;
+  const std::uint64_t size_;
   std::atomic<bool> stopping_ = false;
   std::once_flag stopOnce_;
   WakeUp wakeUp_;
@@ -89,8 +89,8 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   // The receiver's own.
   KnownServers servers_;
   ReplyReader reader_;
-  std::optional<Connection> connection_;
-  std::optional<ServerFinder> search_;
+  std::unique_ptr<Connection> connection_;  // null: there is none
+  std::unique_ptr<ServerFinder> search_;    // null: none under way
   std::vector<pollfd> polled_;
 
   struct Status {

@@ -88,7 +88,7 @@ void Handshake::advance() {
 }
 
 void Handshake::finishConnecting() {
-  pollfd ready = {socket_.get(), POLLOUT, 0};
+  pollfd ready = {.fd = socket_.get(), .events = POLLOUT, .revents = 0};
   if (::poll(&ready, 1, 0) <= 0) {
     return;
   }

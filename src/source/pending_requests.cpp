@@ -127,7 +127,7 @@ std::optional<PendingRequests::Answer> PendingRequests::endPiece(Slot& slot, Slo
 }
 
 PendingRequests::Answer PendingRequests::endRead(Read& read) {
-  Answer answer{std::move(read.done), read.error};
+  Answer answer{.done = std::move(read.done), .error = read.error};
   read.next = freeReads_;
   freeReads_ = &read;
   --readCount_;

@@ -32,18 +32,21 @@ std::size_t ReplyReader::readAhead() const {
 }
 
 ReplyReader::Result ReplyReader::receive(int socket) {
-  iovec parts[2] = {{rest_.data(), rest_.size()}, {buffer_.data() + buffered_, readAhead()}};
+  iovec parts[2] = {{.iov_base = rest_.data(), .iov_len = rest_.size()},
+                    {.iov_base = buffer_.data() + buffered_, .iov_len = readAhead()}};
   msghdr message = {};
   message.msg_iov = rest_.empty() ? parts + 1 : parts;
   message.msg_iovlen = rest_.empty() ? 1 : 2;
   const ssize_t got = ::recvmsg(socket, &message, MSG_DONTWAIT);
   if (got < 0) {
     const bool isNothing = errno == EAGAIN || errno == EINTR;
-    return {false, isNothing ? "" : "connection lost (" + errnoCode(errno).message() + ")"};
+    return {.gotBytes = false,
+            .failure = isNothing ? "" : "connection lost (" + errnoCode(errno).message() + ")"};
   }
   if (got == 0) {
-    return {false, inPayload_ || buffered_ != 0 ? "it closed the connection inside a reply"
-                                                : "it closed the connection"};
+    return {.gotBytes = false,
+            .failure = inPayload_ || buffered_ != 0 ? "it closed the connection inside a reply"
+                                                    : "it closed the connection"};
   }
   const auto bytes = static_cast<std::size_t>(got);
   const std::size_t direct = std::min(bytes, rest_.size());
@@ -53,7 +56,7 @@ ReplyReader::Result ReplyReader::receive(int socket) {
     endReply();
   }
   parseBuffer();
-  return {true, failure_};
+  return {.gotBytes = true, .failure = failure_};
 }
 
 void ReplyReader::parseBuffer() {

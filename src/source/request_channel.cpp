@@ -150,9 +150,9 @@ void RequestChannel::continueSending() {
 RequestChannel::Needs RequestChannel::needs() const {
   const MutexLock lock(mutex_);
   if (!link_) {
-    return {false, Clock::Time::max()};
+    return {.room = false, .checkAt = Clock::Time::max()};
   }
-  return {link_->isFull, watch_.nextCheck()};
+  return {.room = link_->isFull, .checkAt = watch_.nextCheck()};
 }
 
 RequestChannel::Silence RequestChannel::silence(Clock::Time now) const {

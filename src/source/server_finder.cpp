@@ -38,7 +38,8 @@ std::optional<ServerFinder::Found> ServerFinder::advance(Clock::Time now) {
   for (Attempt& attempt : attempts_) {
     if (advance(attempt, now)) {
       Handshake& handshake = *attempt.handshake;
-      return Found{attempt.server, handshake.takeSocket(), handshake.reply()};
+      return Found{
+          .server = attempt.server, .socket = handshake.takeSocket(), .reply = handshake.reply()};
     }
   }
   return std::nullopt;
@@ -49,7 +50,8 @@ bool ServerFinder::advance(Attempt& attempt, Clock::Time now) {
     if (attempt.isOver || now < servers_.notBefore(attempt.server)) {
       return false;
     }
-    attempt.handshake.emplace(servers_.address(attempt.server), settings_.wanted);
+    attempt.handshake =
+        std::make_unique<Handshake>(servers_.address(attempt.server), settings_.wanted);
     attempt.deadline = now + settings_.limit;
   }
   attempt.handshake->advance();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,10 +58,10 @@ class ServerFinder {
  private:
   struct Attempt {
     std::size_t server = 0;
-    std::optional<Handshake> handshake;  // while one is under way
-    Clock::Time deadline;                // of the handshake
-    std::string failure;                 // of the last handshake
-    bool isOver = false;                 // will not be tried again
+    std::unique_ptr<Handshake> handshake;  // while one is under way
+    Clock::Time deadline;                  // of the handshake
+    std::string failure;                   // of the last handshake
+    bool isOver = false;                   // will not be tried again
   };
   [[nodiscard]] bool advance(Attempt& attempt, Clock::Time now);
   void noteFailure(Attempt& attempt, const std::string& why, Clock::Time now);

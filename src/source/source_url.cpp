@@ -77,7 +77,7 @@ FileUrl parseFile(std::string_view url) {
   if (path.empty() || path.front() != '/') {
     refuse(url, "the path must be absolute; write file:///path");
   }
-  return FileUrl{decode(url, path)};
+  return {.path = decode(url, path)};
 }
 
 }  // namespace

@@ -69,6 +69,9 @@ std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const std::
   std::unique_ptr<HttpCall> call(new HttpCall(url));
   call->set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(form.size()));
   call->set(CURLOPT_COPYPOSTFIELDS, form.c_str());
+  // When a kept connection breaks, curl repeats the request by itself; but the server may have
+  // taken it, and a merge must not be asked for twice. On a fresh connection it never does.
+  call->set(CURLOPT_FRESH_CONNECT, 1L);
   call->set(CURLOPT_TIMEOUT, kSmallCallSeconds);
   return call;
 }

@@ -22,7 +22,7 @@ void startCurl();
 class HttpCall {
  public:
   static std::unique_ptr<HttpCall> get(const std::string& url);
-  /// Sends `form`, which is urlencoded already.
+  /// Sends `form`, which is urlencoded already, at most once.
   static std::unique_ptr<HttpCall> postForm(const std::string& url, const std::string& form);
   /// Streams a cluster of `session`, which must outlive the call; given up when it is slower than
   /// 1000 bytes a second for `giveUpAfter`.

@@ -11,6 +11,11 @@ namespace {
 constexpr std::uint32_t kSilencesForgiven = 10;
 constexpr std::uint32_t kFirstSilencesForgiven = 3;
 
+/// Whether the server may have taken the request all the same; a gateway's word is not its own.
+bool isLost(const HttpAnswer& answer) {
+  return answer.status == 0 || answer.status == 502 || answer.status == 504;
+}
+
 }  // namespace
 
 MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
@@ -18,7 +23,8 @@ MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRule
     : rules_(rules),
       clock_(clock),
       phase_(earlier == MergeState::asked ? Phase::checking : Phase::asking),
-      time_(notBefore) {}
+      time_(notBefore),
+      mayHaveArrived_(earlier == MergeState::asked) {}
 
 MergePlan::Step MergePlan::step() const {
   switch (phase_) {
@@ -35,6 +41,7 @@ MergePlan::Step MergePlan::step() const {
 
 void MergePlan::mergeAnswered(const HttpAnswer& answer) {
   time_ = clock_.now() + answer.retryAfter.value_or(std::chrono::seconds(0));
+  mayHaveArrived_ = isLost(answer);
   const Verdict verdict = judge(answer);
   switch (verdict) {
     case Verdict::accepted:
@@ -72,6 +79,11 @@ void MergePlan::check(const HttpAnswer& statusAnswer) {
   if (serverState == "Merging" || serverState == "Done") {
     accept();
     watch(statusAnswer);
+    return;
+  }
+  const Verdict verdict = judge(statusAnswer);
+  if (mayHaveArrived_ && (verdict == Verdict::again || verdict == Verdict::pause)) {
+    time_ += backoffAfter(++failures_, rules_);
   } else {
     phase_ = Phase::asking;
   }

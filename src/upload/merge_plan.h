@@ -16,6 +16,8 @@
 //                      5xx, none at all, the first 404     checking, after a while
 //                      any other 3xx or 4xx                the end: refused
 //   checking  status   "Merging" or "Done"                 watching
+//                      5xx or none, if the merge's answer
+//                      was lost                            checking, after a while
 //                      anything else                       asking
 //   watching  status   "Done", or no state one can trust   the end: merged
 //                      "Failed"                            the end: refused
@@ -62,7 +64,8 @@ class MergePlan {
   Phase phase_;
   Clock::Time time_;
   MergeState state_ = MergeState::asked;
-  std::uint32_t failures_ = 0;  // of merge calls, in a row
+  std::uint32_t failures_ = 0;  // of calls before the merge was taken
+  bool mayHaveArrived_;         // the answer to the last merge call was lost
   std::uint32_t looks_ = 0;     // status calls while watching
   std::uint32_t silences_ = 0;  // of these, the last ones that told nothing of the merge
   bool wasUnknown_ = false;     // a 404 was forgiven

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "image/image.h"
+#include "support/completion_result.h"
 #include "support/plain_image.h"
 #include "support/seeded_random.h"
 #include "support/temporary_directory.h"
@@ -17,18 +18,7 @@ using test::SeededRandom;
 using test::TemporaryDirectory;
 
 using Bytes = std::vector<std::byte>;
-
-/// How an operation ended: the completion must run exactly once.
-struct Result {
-  int calls = 0;
-  int error = 0;
-  Completion completion() {
-    return [this](const std::error_code& code) {
-      ++calls;
-      error = code.value();
-    };
-  }
-};
+using Result = test::CompletionResult;
 
 /// Random reads, writes and resizes against a plain buffer, with a base that answers late and out
 /// of order. Operations are in flight together unless their bytes overlap: two partial writes to

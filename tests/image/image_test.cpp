@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "support/completion_result.h"
 #include "support/held_source.h"
 #include "support/temporary_directory.h"
 
@@ -15,18 +16,7 @@ using test::HeldSource;
 using test::TemporaryDirectory;
 
 using Bytes = std::vector<std::byte>;
-
-/// How an operation ended: the completion must run exactly once.
-struct Result {
-  int calls = 0;
-  int error = 0;
-  Completion completion() {
-    return [this](const std::error_code& code) {
-      ++calls;
-      error = code.value();
-    };
-  }
-};
+using Result = test::CompletionResult;
 
 class ImageTest : public testing::Test {
  protected:

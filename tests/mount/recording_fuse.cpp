@@ -11,6 +11,7 @@ using Answer = fuse_req::Answer;
 
 void fuse_req::record(Answer answer) {
   answer.thread = std::this_thread::get_id();
+  answeredUnderLock = answeredUnderLock || registering;
   const netcow::MutexLock lock(mutex_);
   answers_.push_back(std::move(answer));
   answered_.notifyAll();
@@ -84,8 +85,9 @@ int fuse_reply_entry(fuse_req_t request, const fuse_entry_param* entry) {
 int fuse_reply_buf(fuse_req_t request, const char* bytes, size_t size) {
   Answer answer = answerOf(Answer::data);
   answer.bytes.assign(bytes, size);
+  const int result = request->openResult;  // an answered request may be gone
   request->record(answer);
-  return request->openResult;
+  return result;
 }
 
 int fuse_reply_write(fuse_req_t request, size_t count) {
@@ -121,6 +123,11 @@ const fuse_ctx* fuse_req_ctx(fuse_req_t request) {
 void fuse_req_interrupt_func(fuse_req_t request, fuse_interrupt_func_t function, void* data) {
   request->interruptFunction = function;
   request->interruptData = data;
+  if (request->interruptedEarly) {
+    request->registering = true;
+    request->interrupt();
+    request->registering = false;
+  }
 }
 
 int fuse_lowlevel_notify_inval_inode(fuse_session*, fuse_ino_t inode, off_t offset, off_t length) {

@@ -41,7 +41,10 @@ struct fuse_req {
 
   void* const userData;
   fuse_ctx context = {};
-  int openResult = 0;  ///< what answering an open returns
+  int openResult = 0;              ///< what answering an open returns
+  bool interruptedEarly = false;   ///< before a function for it is registered
+  bool registering = false;        ///< libfuse holds the request's lock
+  bool answeredUnderLock = false;  ///< which frees the request too early in the real one
   fuse_interrupt_func_t interruptFunction = nullptr;
   void* interruptData = nullptr;
 

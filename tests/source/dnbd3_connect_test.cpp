@@ -58,7 +58,7 @@ TEST_F(Dnbd3ConnectTest, FirstThatAnswersWins) {
 }
 
 TEST_F(Dnbd3ConnectTest, NamesEveryHostAndWhyItIsOfNoUse) {
-  options_.timing.connectLimit = milliseconds(300);
+  options_.timing.connectLimit = milliseconds(1000);
   const auto gone = makeServer();
   gone->stop();
   const auto unknown = makeServer({.select = Select::closeConnection});

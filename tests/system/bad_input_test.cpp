@@ -6,7 +6,9 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -72,7 +74,7 @@ const Mistake kMistakes[] = {
     {"UuidTooLong",
      {"mount", "-f", "--source", "IMAGE", "-c", "DIR/s", "--upload-uuid", kUuid37, "MNT"},
      2,
-     "36 characters"},
+     "37 characters, 36 is the most"},
     {"MountpointMissing", {"mount", "-f", "--source", "IMAGE", "DIR/none"}, 1, "DIR/none"},
     {"MountpointIsAFile", {"mount", "-f", "--source", "IMAGE", "DIR/pc.r1"}, 1, "DIR/pc.r1"},
     {"NoMountpoint", {"mount", "-f", "--source", "IMAGE"}, 2, "mountpoint"},

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "base/unique_fd.h"
+#include "base/whole_io.h"
 #include "format/geometry.h"
 #include "support/seeded_random.h"
 #include "system/netcow_system.h"
@@ -58,10 +60,11 @@ class EndToEnd : public testing::Test {
       write(path, random_.between(0, content_.size() - 1), random_.between(1, 20'000));
     }
   }
-  void expectRevision(int revision) {
-    const std::string path = images_ + "/pc.r" + std::to_string(revision);
-    ASSERT_TRUE(std::filesystem::exists(path)) << path;
-    EXPECT_EQ(readFile(path).size(), content_.size());
+  /// Revision 2 appears, and is what the local copy is.
+  void expectMerged() {
+    const std::string path = images_ + "/pc.r2";
+    ASSERT_TRUE(waitUntil([&path] { return std::filesystem::exists(path); }));
+    EXPECT_EQ(std::filesystem::file_size(path), content_.size());
     EXPECT_TRUE(readFile(path) == content_) << path << " differs from the local copy";
   }
   std::string statusState() {
@@ -92,19 +95,14 @@ TEST_F(EndToEnd, EditsBecomeTheNextRevision) {
   const ProcessResult result = mount.unmount();
   EXPECT_EQ(result.exitStatus, 0) << result.output;
   EXPECT_EQ(statusState(), "done");
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 
   // Exported without a restart, as the latest.
   RunningMount next(temporary_ / "next", {"-h", server_->blocksAddress(), "-i", "pc"});
   ASSERT_TRUE(next.mounted()) << next.process().output();
   EXPECT_TRUE(readFile(next.image()) == content_);
-  std::ifstream status(next.mountpoint() + "/status");
-  std::string line;
-  std::getline(status, line);
-  EXPECT_EQ(line, "Image:    pc");
-  std::getline(status, line);
-  EXPECT_EQ(line, "Revision: 2");
+  const auto status = readTextFile(next.mountpoint() + "/status");
+  EXPECT_EQ(status.rfind("Image:    pc\nRevision: 2\n", 0), 0U) << status;
   EXPECT_EQ(::open(next.image().c_str(), O_WRONLY | O_CLOEXEC), -1);
   EXPECT_EQ(next.unmount().exitStatus, 0);
 }
@@ -118,8 +116,7 @@ TEST_F(EndToEnd, AfterAShrink) {
   editAtRandom(mount.image(), 5);
   resize(mount.image(), 2 * kClusterSize + 8192);
   EXPECT_EQ(mount.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, AfterShrinksAndGrowths) {
@@ -133,8 +130,7 @@ TEST_F(EndToEnd, AfterShrinksAndGrowths) {
   resize(mount.image(), 7 * kClusterSize + 512);
   editAtRandom(mount.image(), 3);
   EXPECT_EQ(mount.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, AnImageOfOddSizeKeepsItsContentAndIsRounded) {
@@ -145,8 +141,7 @@ TEST_F(EndToEnd, AnImageOfOddSizeKeepsItsContentAndIsRounded) {
   write(mount.image(), 2 * kClusterSize + 1000, 500);  // across the real end
   write(mount.image(), 77, 1);
   EXPECT_EQ(mount.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, NothingChangedIsMergedToo) {
@@ -154,8 +149,7 @@ TEST_F(EndToEnd, NothingChangedIsMergedToo) {
   RunningMount mount(mountpoint_, writable());
   ASSERT_TRUE(mount.mounted()) << mount.process().output();
   EXPECT_EQ(mount.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, WritesDuringBackgroundUploadsArriveWhole) {
@@ -168,8 +162,7 @@ TEST_F(EndToEnd, WritesDuringBackgroundUploadsArriveWhole) {
     write(mount.image(), places[i % 3] + random_.between(0, 9'000), random_.between(1, 9'000));
   }
   EXPECT_EQ(mount.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, AKilledMountGoesOnWithL) {
@@ -186,8 +179,7 @@ TEST_F(EndToEnd, AKilledMountGoesOnWithL) {
   EXPECT_TRUE(readFile(again.image()) == content_);
   editAtRandom(again.image(), 10);
   EXPECT_EQ(again.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, SigtermUploadsTheRestAndASecondOneDoesNotHurt) {
@@ -198,8 +190,7 @@ TEST_F(EndToEnd, SigtermUploadsTheRestAndASecondOneDoesNotHurt) {
   mount.process().signal(SIGTERM);
   mount.process().signal(SIGTERM);
   EXPECT_EQ(mount.wait().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, SigquitLeavesTheChangesInTheSession) {
@@ -216,8 +207,50 @@ TEST_F(EndToEnd, SigquitLeavesTheChangesInTheSession) {
   RunningMount again(mountpoint_, {"-L", session_, "-m"});
   ASSERT_TRUE(again.mounted()) << again.process().output();
   EXPECT_EQ(again.unmount().exitStatus, 0);
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
+}
+
+TEST_F(EndToEnd, AnUploadWithoutMountingSendsWhatIsLeft) {
+  serve(4 * kClusterSize);
+  {
+    RunningMount mount(mountpoint_, writable());
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    editAtRandom(mount.image(), 30);
+    mount.process().signal(SIGKILL);
+    mount.wait();
+  }
+  const ProcessResult upload = runNetcow({"upload", session_, "-m"});
+  EXPECT_EQ(upload.exitStatus, 0) << upload.output;
+  expectMerged();
+  // Again: nothing is left, and the merge is not asked for twice.
+  const ProcessResult again = runNetcow({"upload", session_, "-m"});
+  EXPECT_EQ(again.exitStatus, 0) << again.output;
+  EXPECT_FALSE(std::filesystem::exists(images_ + "/pc.r3"));
+}
+
+TEST_F(EndToEnd, AMergeWithoutAServerMakesTheSameImage) {
+  serve(4 * kClusterSize);
+  {
+    RunningMount mount(mountpoint_, {"--source", "file://" + images_ + "/pc.r1", "-c", session_});
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    editAtRandom(mount.image(), 30);
+    resize(mount.image(), 5 * kClusterSize + 123);
+    EXPECT_EQ(mount.unmount().exitStatus, 0);
+  }
+  const std::string output = images_ + "/pc.r2";
+  const Arguments command = {"merge", session_, "--base", images_ + "/pc.r1", "--output", output};
+  const ProcessResult merge = runNetcow(command);
+  EXPECT_EQ(merge.exitStatus, 0) << merge.output;
+  expectMerged();
+  const ProcessResult again = runNetcow(command);
+  EXPECT_EQ(again.exitStatus, 1) << "never over an existing file: " << again.output;
+  const std::string wrongBase = temporary_ / "wrong";
+  writeFile(wrongBase, Bytes(3 * kClusterSize));
+  const ProcessResult wrong =
+      runNetcow({"merge", session_, "--base", wrongBase, "--output", temporary_ / "out"});
+  EXPECT_EQ(wrong.exitStatus, 1);
+  EXPECT_NE(wrong.output.find("name that one with --base"), std::string::npos) << wrong.output;
+  EXPECT_FALSE(std::filesystem::exists(temporary_ / "out"));
 }
 
 TEST_F(EndToEnd, ACopyThroughTheMountSurvivesKillingAndRestartingTheServer) {
@@ -253,8 +286,7 @@ TEST_F(EndToEnd, UploadsGoOnWhenTheServerWasKilledMeanwhile) {
     server_->start();
   }
   EXPECT_EQ(mount.unmount().exitStatus, 0) << mount.process().output();
-  ASSERT_TRUE(waitUntil([this] { return std::filesystem::exists(images_ + "/pc.r2"); }));
-  expectRevision(2);
+  expectMerged();
 }
 
 TEST_F(EndToEnd, AnIdleMountUsesNoProcessorTime) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/unique_fd.h"
 #include "format/geometry.h"
@@ -115,6 +116,7 @@ class MountModel {
     direct_.reset();
     const ProcessResult result = mount_->unmount();
     ASSERT_EQ(result.exitStatus, 0) << result.output;
+    mount_.reset();  // its end would unmount what comes next
     mount({"-L", session_});
   }
 

@@ -7,8 +7,9 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -30,13 +31,6 @@ std::uint16_t freePort() {
     throw std::runtime_error("no free port");
   }
   return ntohs(address.sin_port);
-}
-
-bool isMounted(const std::string& path) {
-  struct stat inside{};
-  struct stat outside{};
-  return ::stat(path.c_str(), &inside) == 0 && ::stat((path + "/..").c_str(), &outside) == 0 &&
-         inside.st_dev != outside.st_dev;
 }
 
 }  // namespace
@@ -88,10 +82,7 @@ RunningMount::RunningMount(std::string mountpoint, Arguments arguments)
   all.insert(all.end(), arguments.begin(), arguments.end());
   all.push_back(mountpoint_);
   process_ = std::make_unique<Process>(all);
-  waitUntil([this] {
-    mounted_ = isMounted(mountpoint_);
-    return mounted_ || !process_->running();
-  });
+  mounted_ = process_->waitForOutput("mounted ");
 }
 
 RunningMount::~RunningMount() {
@@ -99,7 +90,10 @@ RunningMount::~RunningMount() {
 }
 
 ProcessResult RunningMount::unmount() {
-  EXPECT_EQ(::umount2(mountpoint_.c_str(), 0), 0) << "cannot unmount " << mountpoint_;
+  if (::umount2(mountpoint_.c_str(), 0) != 0) {
+    ADD_FAILURE() << "cannot unmount " << mountpoint_ << ": " << std::strerror(errno);
+    process_->signal(SIGKILL);
+  }
   return wait();
 }
 

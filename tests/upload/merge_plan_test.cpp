@@ -141,8 +141,26 @@ TEST_F(Merge, IsAskedAgainWhenNothingProvesThatItArrived) {
     EXPECT_EQ(plan.state(), MergeState::asked);
   }
   plan.mergeAnswered(lost());
+  plan.statusAnswered(answered(404));
+  EXPECT_EQ(plan.step(), Step::askMerge) << "the server has no status call";
+}
+
+TEST_F(Merge, IsNotAskedAgainUntilTheServerSaidWhetherItArrived) {
+  plan.mergeAnswered(answered(504));
+  expectNext(Step::askStatus, 1s);
   plan.statusAnswered(lost());
-  EXPECT_EQ(plan.step(), Step::askMerge);
+  expectNext(Step::askStatus, 2s);
+  plan.statusAnswered(answered(500));
+  expectNext(Step::askStatus, 4s);
+  plan.statusAnswered(inState("Done"));
+  expectMerged();
+}
+
+TEST_F(Merge, IsAskedAgainThoughTheStatusFailsWhenItCannotHaveArrived) {
+  plan.mergeAnswered(answered(500));
+  expectNext(Step::askStatus, 1s);
+  plan.statusAnswered(answered(500));
+  expectNext(Step::askMerge);
 }
 
 TEST_F(Merge, ForgivesAServerThatWasRestartedOnce) {

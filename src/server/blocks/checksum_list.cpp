@@ -28,7 +28,7 @@ bool isSound(const std::vector<std::byte>& list) {
 
 }  // namespace
 
-std::vector<std::byte> readChecksumList(const ImageCatalog& catalog, const ImageFile& image) {
+std::vector<std::byte> readChecksumList(const ImageCatalog& catalog, const ServedImage& image) {
   const UniqueFd fd = catalog.openChecksums(image.image());
   struct stat status = {};
   if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {

@@ -100,7 +100,7 @@ bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> pay
   if (!found) {
     return false;
   }
-  image_ = std::make_unique<const ImageFile>(std::move(*found));
+  image_ = std::make_unique<const ServedImage>(std::move(*found));
   const dnbd3::SelectReply answer = {std::min(wanted->version, dnbd3::kVersion),
                                      image_->image().name, image_->image().revision,
                                      image_->servedSize()};

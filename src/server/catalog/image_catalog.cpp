@@ -45,7 +45,8 @@ ImageCatalog::ImageCatalog(const std::string& folder) {
   }
 }
 
-std::optional<ImageFile> ImageCatalog::open(const std::string& name, std::uint16_t revision) const {
+std::optional<ServedImage> ImageCatalog::open(const std::string& name,
+                                              std::uint16_t revision) const {
   if (!isValidImageName(name)) {
     return std::nullopt;
   }
@@ -60,7 +61,7 @@ std::optional<ImageFile> ImageCatalog::open(const std::string& name, std::uint16
   return std::nullopt;
 }
 
-std::optional<ImageFile> ImageCatalog::openRevision(const ImageName& image) const {
+std::optional<ServedImage> ImageCatalog::openRevision(const ImageName& image) const {
   UniqueFd fd = openInside(pathOf(image));
   if (!fd) {
     return std::nullopt;
@@ -72,7 +73,7 @@ std::optional<ImageFile> ImageCatalog::openRevision(const ImageName& image) cons
   if (!mayBeImage(status)) {
     return std::nullopt;
   }
-  return ImageFile(image, std::move(fd), static_cast<std::uint64_t>(status.st_size));
+  return ServedImage(image, std::move(fd), static_cast<std::uint64_t>(status.st_size));
 }
 
 UniqueFd ImageCatalog::openChecksums(const ImageName& image) const {

@@ -12,7 +12,7 @@
 
 #include "base/unique_fd.h"
 #include "format/image_name.h"
-#include "server/catalog/image_file.h"
+#include "server/catalog/served_image.h"
 
 namespace netcow {
 
@@ -38,8 +38,8 @@ class ImageCatalog {
   /// Opens an image; revision 0 = the latest. Nothing if there is no such image or the name is not
   /// valid; throws std::system_error when there is one that cannot be opened (no descriptors left,
   /// no permission).
-  [[nodiscard]] std::optional<ImageFile> open(const std::string& name,
-                                              std::uint16_t revision) const;
+  [[nodiscard]] std::optional<ServedImage> open(const std::string& name,
+                                                std::uint16_t revision) const;
 
   /// Opens the list of checksums beside an image (NAME.rN.crc); no descriptor if there is none.
   [[nodiscard]] UniqueFd openChecksums(const ImageName& image) const;
@@ -58,7 +58,7 @@ class ImageCatalog {
  private:
   using FolderIdentity = std::pair<std::uint64_t, std::uint64_t>;  // device, inode
 
-  [[nodiscard]] std::optional<ImageFile> openRevision(const ImageName& image) const;
+  [[nodiscard]] std::optional<ServedImage> openRevision(const ImageName& image) const;
   [[nodiscard]] std::vector<std::uint16_t> revisionsOf(const std::string& name) const;
   [[nodiscard]] UniqueFd openInside(const std::filesystem::path& path) const;
   [[nodiscard]] std::optional<std::filesystem::path> resolveInside(

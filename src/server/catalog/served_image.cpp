@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/catalog/image_file.h"
+#include "server/catalog/served_image.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,14 +9,14 @@
 
 namespace netcow {
 
-ImageFile::ImageFile(ImageName image, UniqueFd fd, std::uint64_t size)
+ServedImage::ServedImage(ImageName image, UniqueFd fd, std::uint64_t size)
     : image_(std::move(image)), fd_(std::move(fd)), size_(size) {}
 
-std::uint64_t ImageFile::servedSize() const {
+std::uint64_t ServedImage::servedSize() const {
   return roundUp(size_, kBlockSize);
 }
 
-std::error_code ImageFile::read(std::span<std::byte> buffer, std::uint64_t offset) const {
+std::error_code ServedImage::read(std::span<std::byte> buffer, std::uint64_t offset) const {
   // A file that grew since keeps its old size here, or clients would disagree about its tail.
   const std::uint64_t real = offset < size_ ? size_ - offset : 0;
   const auto inside = static_cast<std::size_t>(std::min<std::uint64_t>(real, buffer.size()));

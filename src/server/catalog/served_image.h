@@ -13,10 +13,10 @@ namespace netcow {
 
 /// One image file, open for reading: it stays readable, in the size it had when it was opened,
 /// also when its name is removed or given to another file. read() is thread-safe.
-class ImageFile {
+class ServedImage {
  public:
   /// `size`: bytes of the file behind `fd`.
-  ImageFile(ImageName image, UniqueFd fd, std::uint64_t size);
+  ServedImage(ImageName image, UniqueFd fd, std::uint64_t size);
 
   /// The revision is the one that was found, never 0.
   [[nodiscard]] const ImageName& image() const { return image_; }

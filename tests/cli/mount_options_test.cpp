@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/mount_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/errors.h"
+
+namespace netcow {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using Arguments = std::vector<std::string>;
+
+constexpr const char* kUuid = "0b2c9c8a-62d5-4c5e-9d2b-7f3f0a1e4d21";
+
+MountCommand parse(const Arguments& arguments) {
+  const auto command = parseMountCommand(arguments);
+  EXPECT_TRUE(command) << "it printed a text instead";
+  return command.value_or(MountCommand{});
+}
+
+std::string here(const std::string& name) {
+  return (std::filesystem::current_path() / name).string();
+}
+
+// --- command lines in use -------------------------------------------------------------------
+
+TEST(MountOptions, TakeTheDeployedCommandLine) {
+  const MountCommand command =
+      parse({"-f", "-o", "allow_other,max_readahead=262144", "-h", "10.0.0.1 [fd00::2]:5003 sat",
+             "-i", "windows/10", "-c", "/tmp/work/cow", "-C", "http://10.0.0.1/cow/",
+             "--upload-uuid", kUuid, "--cow-stats-file", "--merge", "/mnt/vm"});
+  EXPECT_TRUE(command.foreground);
+  EXPECT_THAT(command.fuseOptions, ElementsAre("allow_other,max_readahead=262144"));
+  EXPECT_EQ(command.hosts, "10.0.0.1 [fd00::2]:5003 sat");
+  EXPECT_EQ(command.image, "windows/10");
+  EXPECT_EQ(command.revision, 0);
+  EXPECT_EQ(command.sessionDirectory, "/tmp/work/cow");
+  EXPECT_FALSE(command.loadSession);
+  EXPECT_EQ(command.uploadPrefix, "http://10.0.0.1/cow/");
+  EXPECT_EQ(command.uploadUuid, kUuid);
+  EXPECT_TRUE(command.statusFile);
+  EXPECT_FALSE(command.statusToLog);
+  EXPECT_TRUE(command.merge);
+  EXPECT_EQ(command.mountpoint, "/mnt/vm");
+}
+
+TEST(MountOptions, TakeTheMountpointAnywhere) {
+  const Arguments options = {"-h", "a b", "-S", "-i", "img", "-r", "7", "-o", "ro"};
+  for (const std::size_t place : {0U, 2U, 3U, 5U, 7U, 9U}) {
+    Arguments arguments = options;
+    arguments.insert(arguments.begin() + static_cast<std::ptrdiff_t>(place), "/mnt");
+    const MountCommand command = parse(arguments);
+    EXPECT_EQ(command.mountpoint, "/mnt") << place;
+    EXPECT_EQ(command.hosts, "a b") << place;
+    EXPECT_EQ(command.revision, 7) << place;
+    EXPECT_TRUE(command.sticky) << place;
+    EXPECT_THAT(command.fuseOptions, ElementsAre("ro")) << place;
+    EXPECT_THAT(command.sessionDirectory, IsEmpty()) << place;
+  }
+}
+
+TEST(MountOptions, TakeLongNamesForShortOnes) {
+  const MountCommand command =
+      parse({"--host", "a", "--image=img", "--rid", "3", "--sticky", "--option", "ro", "--log",
+             "/var/log/n", "--cow", "/c", "--cowServer=sat:5000", "--debug", "/mnt"});
+  EXPECT_EQ(command.hosts, "a");
+  EXPECT_EQ(command.image, "img");
+  EXPECT_EQ(command.revision, 3);
+  EXPECT_TRUE(command.sticky);
+  EXPECT_THAT(command.fuseOptions, ElementsAre("ro"));
+  EXPECT_EQ(command.logFile, "/var/log/n");
+  EXPECT_EQ(command.sessionDirectory, "/c");
+  EXPECT_EQ(command.uploadPrefix, "sat:5000");
+  EXPECT_TRUE(command.debug);
+  EXPECT_TRUE(command.foreground) << "debugging stays in the foreground";
+}
+
+TEST(MountOptions, TakeLongNamesCutShortWhileTheyAreUnique) {
+  const MountCommand command =
+      parse({"--hos", "a", "--im=img", "--ri", "3", "--st", "--opt", "ro", "--cow", "/c", "--cowS",
+             "sat", "--up", kUuid, "--cow-stats-f", "--me", "/mnt"});
+  EXPECT_EQ(command.hosts, "a");
+  EXPECT_EQ(command.image, "img");
+  EXPECT_EQ(command.revision, 3);
+  EXPECT_TRUE(command.sticky);
+  EXPECT_THAT(command.fuseOptions, ElementsAre("ro"));
+  EXPECT_EQ(command.sessionDirectory, "/c");
+  EXPECT_EQ(command.uploadPrefix, "sat");
+  EXPECT_EQ(command.uploadUuid, kUuid);
+  EXPECT_TRUE(command.statusFile);
+  EXPECT_TRUE(command.merge);
+}
+
+TEST(MountOptions, TakeShortOnesTogetherAndWithTheirValues) {
+  const MountCommand command =
+      parse({"-fdsS", "-ha", "-iimg", "-r2", "-oro", "-oallow_other", "/m"});
+  EXPECT_TRUE(command.foreground && command.debug && command.singleThread && command.sticky);
+  EXPECT_EQ(command.hosts, "a");
+  EXPECT_EQ(command.image, "img");
+  EXPECT_EQ(command.revision, 2);
+  EXPECT_THAT(command.fuseOptions, ElementsAre("ro", "allow_other"));
+}
+
+TEST(MountOptions, LeaveValuesAloneThatLookLikeOptions) {
+  EXPECT_EQ(parse({"-h", "a", "-i", "img", "--", "/mnt"}).mountpoint, "/mnt");
+  EXPECT_EQ(parse({"-h", "a", "-i", "img", "--", "--hos"}).mountpoint, here("--hos"));
+}
+
+TEST(MountOptions, LetTheLastOfTwoWin) {
+  const MountCommand command = parse({"-f", "-f", "-h", "a", "-h", "b", "-i", "img", "/mnt"});
+  EXPECT_TRUE(command.foreground);
+  EXPECT_EQ(command.hosts, "b");
+}
+
+TEST(MountOptions, GoOnWithASession) {
+  const MountCommand command = parse({"-L", "/c", "-m", "/mnt"});
+  EXPECT_EQ(command.sessionDirectory, "/c");
+  EXPECT_TRUE(command.loadSession);
+  EXPECT_TRUE(command.merge) << "the session may know its server";
+}
+
+TEST(MountOptions, KeepASessionLocal) {
+  const MountCommand command = parse({"--source", "file:///i.r1", "-c", "/c", "/mnt"});
+  EXPECT_EQ(command.source, "file:///i.r1");
+  EXPECT_EQ(command.sessionDirectory, "/c");
+  EXPECT_THAT(command.uploadPrefix, IsEmpty());
+}
+
+TEST(MountOptions, NameTheImageOfAFile) {
+  const MountCommand command =
+      parse({"--source", "file:///i", "-i", "name", "-r", "65535", "-c", "/c", "-C", "s", "/mnt"});
+  EXPECT_EQ(command.image, "name");
+  EXPECT_EQ(command.revision, 65'535);
+}
+
+TEST(MountOptions, TakeAnAgeInSeconds) {
+  const Arguments base = {"-h", "a", "-i", "img", "-c", "/c", "-C", "s", "/mnt"};
+  EXPECT_FALSE(parse(base).minAge);
+  Arguments withAge = base;
+  withAge.insert(withAge.end(), {"--min-age", "5"});
+  EXPECT_EQ(parse(withAge).minAge, std::chrono::seconds(5));
+}
+
+TEST(MountOptions, MakePathsAbsolute) {
+  const MountCommand command =
+      parse({"-h", "a", "-i", "img", "-c", "cow", "-l", "./log/../n.log", "./mnt"});
+  EXPECT_EQ(command.sessionDirectory, here("cow"));
+  EXPECT_EQ(command.logFile, here("n.log"));
+  EXPECT_EQ(command.mountpoint, here("mnt"));
+}
+
+// --- texts ----------------------------------------------------------------------------------
+
+std::string printed(const Arguments& arguments) {
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(parseMountCommand(arguments));
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST(MountOptions, ShowTheUsageWhenAskedOrWithoutAnyArgument) {
+  const std::vector<Arguments> lines = {{}, {"--help"}, {"-H"}, {"--usage"}, {"--us"}};
+  for (const Arguments& line : lines) {
+    const std::string text = printed(line);
+    for (const char* part : {"MOUNTPOINT",    "--host",           "--image",
+                             "--rid",         "--option",         "--log",
+                             "--sticky",      "--debug",          "--help",
+                             "--version",     "--usage",          "--cow ",
+                             "--loadcow",     "--cowServer",      "--merge",
+                             "--upload-uuid", "--cow-stats-file", "--cow-stats-stdout",
+                             "--source",      "--min-age"}) {
+      EXPECT_THAT(text, HasSubstr(part));
+    }
+  }
+}
+
+TEST(MountOptions, ShowTheVersion) {
+  for (const char* option : {"-v", "-V", "--version", "--vers"}) {
+    EXPECT_THAT(printed({option}), testing::MatchesRegex("netcow [0-9.]+\n")) << option;
+  }
+}
+
+// --- wrong usage ----------------------------------------------------------------------------
+
+struct Wrong {
+  const char* name;
+  Arguments arguments;
+  const char* says;
+};
+
+void PrintTo(const Wrong& wrong, std::ostream* out) {
+  *out << wrong.name;
+}
+
+class WrongMountOptions : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongMountOptions, AreRefusedWithOneLine) {
+  try {
+    parseMountCommand(GetParam().arguments);
+    ADD_FAILURE() << "taken";
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.status(), ExitStatus::usage);
+    EXPECT_THAT(error.what(), HasSubstr(GetParam().says));
+    EXPECT_THAT(error.what(), Not(HasSubstr("\n")));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongMountOptions,
+    testing::Values(
+        Wrong{"NoMountpoint", {"-h", "a", "-i", "img"}, "mountpoint"},
+        Wrong{"TwoMountpoints", {"-h", "a", "-i", "img", "/m", "/n"}, "/n"},
+        Wrong{"NoServer", {"-i", "img", "/m"}, "no server"},
+        Wrong{"NoImage", {"-h", "a", "/m"}, "no image"},
+        Wrong{"TwoSources", {"-h", "a", "--source", "file:///i", "/m"}, "--source"},
+        Wrong{"NewAndOldSession", {"-h", "a", "-i", "i", "-c", "/c", "-L", "/d", "/m"}, "-L"},
+        Wrong{"MergeWithoutSession", {"-h", "a", "-i", "i", "-m", "/m"}, "-m"},
+        Wrong{"MergeWithoutServer", {"-h", "a", "-i", "i", "-c", "/c", "-m", "/m"}, "-m"},
+        Wrong{"ServerWithoutSession", {"-h", "a", "-i", "i", "-C", "s", "/m"}, "-C"},
+        Wrong{"UuidWithoutSession", {"-h", "a", "-i", "i", "--upload-uuid", "u", "/m"}, "session"},
+        Wrong{"StatusWithoutSession", {"-h", "a", "-i", "i", "--cow-stats-file", "/m"}, "session"},
+        Wrong{"UuidTooLong",
+              {"-h", "a", "-i", "i", "-c", "/c", "-C", "s", "--upload-uuid",
+               "0b2c9c8a-62d5-4c5e-9d2b-7f3f0a1e4d21x", "/m"},
+              "36"},
+        Wrong{"RevisionTooLarge", {"-h", "a", "-i", "i", "-r", "65536", "/m"}, "65536"},
+        Wrong{
+            "RevisionFarTooLarge", {"-h", "a", "-i", "i", "-r", "4294967297", "/m"}, "4294967297"},
+        Wrong{"RevisionNegative", {"-h", "a", "-i", "i", "-r", "-1", "/m"}, "-r"},
+        Wrong{"RevisionNoNumber", {"-h", "a", "-i", "i", "-r", "7x", "/m"}, "7x"},
+        Wrong{"UnknownOption", {"-h", "a", "-i", "i", "--frobnicate", "/m"}, "--frobnicate"},
+        Wrong{"ShortForTwo", {"--h", "a", "-i", "i", "/m"}, "--h"},
+        Wrong{"ShortForTwoOfOneFamily", {"-h", "a", "-i", "i", "--cow-", "/m"}, "--cow-stats-file"},
+        Wrong{"ValueMissing", {"-i", "i", "/m", "-h"}, "host"},
+        Wrong{"AgeNoNumber", {"-h", "a", "-i", "i", "--min-age", "soon", "/m"}, "min-age"}),
+    [](const auto& instance) { return instance.param.name; });
+
+}  // namespace
+}  // namespace netcow
