@@ -117,6 +117,8 @@ TEST_F(MergeJobTest, GoesOnWhenKilledAfterTheImageWasMade) {
   restart();
   runMerge(*upload_, catalog_);
   expectOnlyRevision(6);
+  EXPECT_EQ(upload_->record().mergedClusters, 1U);
+  EXPECT_EQ(upload_->record().totalClusters, 1U);
 }
 
 TEST_F(MergeJobTest, GoesOnWhenKilledAfterTheNumberWasChosen) {

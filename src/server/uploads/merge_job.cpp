@@ -37,7 +37,11 @@ namespace fs = std::filesystem;
 class MergeJob {
  public:
   MergeJob(Upload& upload, const ImageCatalog& catalog)
-      : upload_(upload), catalog_(catalog), record_(upload.record()), hidden_(hiddenPath()) {}
+      : upload_(upload),
+        catalog_(catalog),
+        record_(upload.record()),
+        sizes_(record_.sizes.value_or(MergeSizes{})),
+        hidden_(hiddenPath()) {}
 
   /// Steps 1 to 3. When this throws, no new revision is there.
   void publish() {
@@ -62,9 +66,8 @@ class MergeJob {
  private:
   [[nodiscard]] fs::path hiddenPath() const {
     return catalog_.pathOf(record_.base).parent_path() /
-           (".netcow-merge-" + record_.uuid + "-" +
-            std::to_string(record_.sizes->originalFileSize) + "-" +
-            std::to_string(record_.sizes->newFileSize));
+           (".netcow-merge-" + record_.uuid + "-" + std::to_string(sizes_.originalFileSize) + "-" +
+            std::to_string(sizes_.newFileSize));
   }
 
   [[nodiscard]] fs::path target(std::uint16_t revision) const {
@@ -82,14 +85,15 @@ class MergeJob {
   }
 
   void makeImage() {
+    Session& session = upload_.sessionToMerge();
     if (fs::exists(fs::symlink_status(hidden_))) {
+      upload_.progress().totalClusters = session.localClusterCount();
+      upload_.progress().mergedClusters = upload_.progress().totalClusters.load();
       return;
     }
     checkBase();
-    Session& session = upload_.sessionToMerge();
-    const std::uint64_t visible =
-        std::min(record_.sizes->originalFileSize, record_.sizes->newFileSize);
-    auto error = session.setSizes(record_.sizes->newFileSize, visible);
+    const std::uint64_t visible = std::min(sizes_.originalFileSize, sizes_.newFileSize);
+    auto error = session.setSizes(sizes_.newFileSize, visible);
     if (!error) {
       error = session.checkpoint();
     }
@@ -100,7 +104,7 @@ class MergeJob {
                  {.baseFile = catalog_.pathOf(record_.base),
                   .outputFile = hidden_,
                   .originalFileSize = visible,
-                  .newFileSize = record_.sizes->newFileSize},
+                  .newFileSize = sizes_.newFileSize},
                  upload_.progress());
   }
 
@@ -148,6 +152,7 @@ class MergeJob {
   Upload& upload_;
   const ImageCatalog& catalog_;
   const UploadRecord record_;
+  const MergeSizes sizes_;  // always there once a merge was accepted
   const fs::path hidden_;
 };
 
