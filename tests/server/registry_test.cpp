@@ -131,6 +131,13 @@ TEST_F(RegistryTest, WaitsAtTheStartForSomebodyWhoReadsIt) {
   EXPECT_THAT(records.get(), ElementsAre(someRecord("a")));
 }
 
+TEST_F(RegistryTest, SyncsTheFolderTooWhenItCommits) {
+  Database database(path_);
+  Statement query(database, "PRAGMA synchronous");
+  ASSERT_TRUE(query.next());
+  EXPECT_EQ(query.integer(0), 3);  // EXTRA, https://sqlite.org/pragma.html#pragma_synchronous
+}
+
 TEST_F(RegistryTest, IsForItsOwnerOnly) {
   const Registry registry(path_);
   const auto permissions = std::filesystem::status(path_).permissions();
