@@ -55,8 +55,10 @@ class MergeJob {
   }
 
   void giveUp(const std::string& why) {
-    ::unlink(hidden_.c_str());
+    // In this order: where the registry cannot be written, the merge stays accepted and is tried
+    // again, and then the image need not be made a second time.
     upload_.fail(why);
+    ::unlink(hidden_.c_str());
   }
 
  private:
