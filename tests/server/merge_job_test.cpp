@@ -114,6 +114,13 @@ TEST_F(MergeJobTest, CountsAnEmptyFileAsTaken) {
   expectOnlyRevision(7);
 }
 
+TEST_F(MergeJobTest, SkipsANumberWhoseChecksumsWereLeftBehind) {
+  test::writeFile(images_ / "sub/win.r6.crc", test::bytesOf("of an image that was removed"));
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(7);
+  EXPECT_FALSE(catalog_.openChecksums({"sub/win", 7}));
+}
+
 TEST_F(MergeJobTest, KeepsTheImageWhileTheRegistryCannotBeWritten) {
   changeRegistry(
       "CREATE TRIGGER full BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'no space'); END");

@@ -123,7 +123,7 @@ class MergeJob {
     for (std::uint32_t number = record_.base.revision + 1U;
          number <= std::numeric_limits<std::uint16_t>::max(); ++number) {
       const auto revision = static_cast<std::uint16_t>(number);
-      if (fs::exists(fs::symlink_status(target(revision)))) {
+      if (isTaken(target(revision))) {
         continue;
       }
       upload_.chooseRevision(revision);
@@ -133,6 +133,12 @@ class MergeJob {
     }
     throw UserError("cannot merge: no revision of " + record_.base.name + " is free above " +
                     std::to_string(record_.base.revision));
+  }
+
+  /// Checksums that an image of earlier times left behind would be served as those of the new one.
+  [[nodiscard]] static bool isTaken(const fs::path& image) {
+    return fs::exists(fs::symlink_status(image)) ||
+           fs::exists(fs::symlink_status(image.native() + ".crc"));
   }
 
   /// False if the name is taken.
