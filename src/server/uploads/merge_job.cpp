@@ -59,8 +59,10 @@ class MergeJob {
   }
 
   void giveUp(const std::string& why) {
-    ::unlink(hidden_.c_str());
+    // In this order: where the registry cannot be written, the merge stays accepted and is tried
+    // again, and then the image need not be made a second time.
     upload_.fail(why);
+    ::unlink(hidden_.c_str());
   }
 
  private:
@@ -125,7 +127,7 @@ class MergeJob {
     for (std::uint32_t number = record_.base.revision + 1U;
          number <= std::numeric_limits<std::uint16_t>::max(); ++number) {
       const auto revision = static_cast<std::uint16_t>(number);
-      if (fs::exists(fs::symlink_status(target(revision)))) {
+      if (isTaken(target(revision))) {
         continue;
       }
       upload_.chooseRevision(revision);
@@ -135,6 +137,12 @@ class MergeJob {
     }
     throw UserError("cannot merge: no revision of " + record_.base.name + " is free above " +
                     std::to_string(record_.base.revision));
+  }
+
+  /// Checksums that an image of earlier times left behind would be served as those of the new one.
+  [[nodiscard]] static bool isTaken(const fs::path& image) {
+    return fs::exists(fs::symlink_status(image)) ||
+           fs::exists(fs::symlink_status(image.native() + ".crc"));
   }
 
   /// False if the name is taken.
