@@ -41,7 +41,6 @@ void writeBack(LoadedSession& loaded, const Clock& clock, const std::string& whe
 std::uint64_t markAllDirty(const BlockMap& map, const Clock& clock) {
   std::uint64_t clusters = 0;
   map.forEachAllocated([&](std::uint64_t, Cluster& cluster) {
-    cluster.changes = 1;
     cluster.changedAt = clock.now().time_since_epoch().count();
     cluster.dirty = true;
     ++clusters;
