@@ -15,7 +15,7 @@ Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded
       map(std::move(loaded.map)),
       header(loaded.header, *live),
       data(*dataFile, loaded.dataBytes, loaded.header.nextClusterOffset),
-      tables(*map, *metaFile, *live, layoutOf(loaded.header), loaded.header.nextL2, sessionClock),
+      tables(*map, *metaFile, *live, layoutOf(loaded.header), sessionClock),
       checkpointer(*map, tables, header, data, *metaFile, *live, layoutOf(loaded.header),
                    sessionClock) {
   map->forEachAllocated([this](std::uint64_t number, const Cluster& cluster) {
