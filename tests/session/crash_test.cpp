@@ -219,5 +219,79 @@ TEST(Crash, AfterAnyFailedCallLosesNothingAcknowledged) {
   std::cout << runs << " failed calls" << std::endl;
 }
 
+// --- what the tests above found once ----------------------------------------------------------
+
+TEST(Crash, InAWriteOverLocalAndNewBlocksLeavesNoChangeThatIsNeverUploaded) {
+  SeededRandom random;
+  // 'w' at place 1 covers block 1, which is local and uploaded, and block 2, which is new.
+  EXPECT_EQ(crashEverywhere(random, "wu", "cw", 4), "");
+}
+
+TEST(Crash, TakesBackNoBlockThatTheServerWasSent) {
+  SeededRandom random;
+  EXPECT_EQ(crashEverywhere(random, "", "wu", 20), "");
+}
+
+TEST(Crash, AfterASyncThatFailedInRecoveryGoesBackToTheCheckpoint) {
+  SeededRandom random;
+  std::uint64_t n = 1;
+  while (failOneCall(random, "w", "k", n, EIO, Rule::killed)) {
+    ++n;
+  }
+  EXPECT_GT(n, 10U);
+}
+
+/// An upload that is read and acknowledged while a write is under way never makes it clean.
+TEST(Crash, AnUploadInTheMiddleOfAWriteLeavesTheClusterDirty) {
+  SeededRandom random;
+  ScriptedSession run(random);
+  run.run('w', 0);
+  std::uint64_t moments = 0;
+  run.machine.afterChange = [&] {
+    ++moments;
+    const auto taken = run.session->takeDirty(run.clock.now());
+    if (taken) {
+      run.session->acknowledgeUpload(*taken, run.session->snapshot(*taken).changes);
+    }
+  };
+  // Overwrites in place, without the cluster's lock: what a write does is one change of a file.
+  run.run('w', 0);
+  run.machine.afterChange = nullptr;
+  ASSERT_GT(moments, 0U);
+  run.crash(Rule::killed);
+  EXPECT_TRUE(run.reopen()) << run.wrong;
+  EXPECT_TRUE(run.session->oldestDirty().has_value());
+}
+
+TEST(Crash, AfterClustersWereEmptiedLeavesASessionThatOpens) {
+  SeededRandom random;
+  for (int i = 0; i < 50; ++i) {
+    ScriptedSession run(random);
+    for (const std::uint64_t cluster : {0U, 1U, 2U}) {
+      ASSERT_FALSE(run.session->replaceCluster(cluster, ClusterBits{}, {}));
+    }
+    ASSERT_FALSE(run.session->checkpoint());
+    run.crash(Rule::powerCut);
+    EXPECT_TRUE(run.reopen()) << run.wrong;
+  }
+}
+
+/// Power cuts in the middle of checkpoints leave gaps among the tables of `meta`.
+TEST(Crash, NeverRunsOutOfTables) {
+  SeededRandom random;
+  ScriptedSession run(random);
+  for (int i = 0; i < 200 && run.wrong.empty(); ++i) {
+    run.machine.stopAfter = run.machine.changes + random.between(1, 40);
+    for (std::uint64_t place = 0; !run.machine.stopped() && run.wrong.empty(); ++place) {
+      run.run('w', 4 + place % 2);  // in the second table, in the third one
+      run.run('c', 0);
+      run.run('p', place);
+    }
+    run.crash(Rule::powerCut);
+    EXPECT_TRUE(run.reopen());
+  }
+  EXPECT_EQ(run.wrong, "");
+}
+
 }  // namespace
 }  // namespace netcow::test
