@@ -77,7 +77,6 @@ void decodeEntry(const ClusterEntry& entry, const Clock& clock, Cluster& cluster
   cluster.publishBits(entry.bits);
   if (entry.timeChanged != 0) {
     const auto age = std::clamp<std::int64_t>(clock.unixSeconds() - entry.timeChanged, 0, 86'400);
-    cluster.changes = 1;
     cluster.changedAt = (clock.now() - std::chrono::seconds(age)).time_since_epoch().count();
     cluster.dirty = true;
   }

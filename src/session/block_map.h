@@ -26,8 +26,10 @@ struct Cluster {
   std::atomic<std::int64_t> dataOffset{kNotAllocated};
   /// Bit n of the cluster is bit n % 64 of word n / 64.
   std::array<std::atomic<std::uint64_t>, kWords> bits{};
-  /// Counts changes of content; what an upload carried is told by the value read before it.
+  /// Changes of content that have begun, and that have ended. An upload carried the newest one if
+  /// as many had ended before it was read as have begun when it is acknowledged.
   std::atomic<std::uint64_t> changes{0};
+  std::atomic<std::uint64_t> changesEnded{0};
   /// When it last changed, as Clock::Time's count. Meaningful while dirty.
   std::atomic<Clock::Time::rep> changedAt{0};
   /// Changed since the last acknowledged upload: then it is queued or checked out.

@@ -33,6 +33,10 @@ class Checkpointer {
   /// Returns when a checkpoint that began after the call has ended; concurrent callers share one.
   std::error_code run();
   [[nodiscard]] bool needed() const;
+  /// How many have begun and ended. Where both are the same, before and after a look, none ran
+  /// meanwhile.
+  [[nodiscard]] std::uint64_t begun() const { return begun_.load(); }
+  [[nodiscard]] std::uint64_t ended() const { return ended_.load(); }
 
  private:
   struct Change {
@@ -57,7 +61,7 @@ class Checkpointer {
 
   Mutex mutex_;
   std::atomic<std::uint64_t> begun_ = 0;
-  std::uint64_t ended_ NETCOW_GUARDED_BY(mutex_) = 0;
+  std::atomic<std::uint64_t> ended_ = 0;  ///< changed under the lock
   std::error_code lastResult_ NETCOW_GUARDED_BY(mutex_);
   std::atomic<bool> failedForGood_ = false;
 };

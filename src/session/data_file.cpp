@@ -11,7 +11,10 @@ std::error_code DataFile::allocate(std::int64_t& offset) {
   const MutexLock lock(mutex_);
   const std::uint64_t end = static_cast<std::uint64_t>(nextOffset_) + kClusterSize;
   if (fileBytes_ < end) {
-    if (const auto error = file_.resize(end)) {
+    const auto error = file_.resize(end);
+    // An entry without local blocks points here too: no checkpoint may name a place behind the end.
+    unsynced_.store(true);
+    if (error) {
       return error;
     }
     fileBytes_ = end;

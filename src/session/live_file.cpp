@@ -109,7 +109,9 @@ std::error_code LiveFile::writeLiveHeader() {
   return file_->write(bytesOf(header_), 0);
 }
 
-std::error_code markRecovering(Folder& folder) {
+namespace {
+
+std::error_code addFlag(Folder& folder, std::uint32_t flag) {
   std::unique_ptr<File> file;
   LiveHeader header;
   if (const auto error = folder.open("live", file)) {
@@ -121,8 +123,18 @@ std::error_code markRecovering(Folder& folder) {
   if (header.magic != kLiveMagic) {
     return {};
   }
-  header.flags = header.flags | LiveHeader::kMetaChanging;
+  header.flags = header.flags | flag;
   return file->write(bytesOf(header), 0);
+}
+
+}  // namespace
+
+std::error_code markRecovering(Folder& folder) {
+  return addFlag(folder, LiveHeader::kMetaChanging);
+}
+
+std::error_code markSyncFailed(Folder& folder) {
+  return addFlag(folder, LiveHeader::kSyncFailed);
 }
 
 LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, File& dataFile) {

@@ -78,6 +78,9 @@ class LiveFile {
 /// Marks a `live` that is about to be written back to `meta`, so that a second try after a kill
 /// does not take the changed `meta` for another program's. Does nothing to one without a header.
 std::error_code markRecovering(Folder& folder);
+/// Marks a `live` whose content could not be made durable: who opens the session next goes back to
+/// the last checkpoint, instead of trusting pages that the kernel may have dropped.
+std::error_code markSyncFailed(Folder& folder);
 
 /// What the opener of a session finds in `live`.
 enum class LiveState {

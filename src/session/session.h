@@ -151,7 +151,8 @@ class Session {
     std::uint64_t changes = 0;  ///< the change counter: hand it back to acknowledge()
     ClusterBits bits;
   };
-  /// Read before the content: what changes after it leaves the cluster dirty.
+  /// Read before the content: what changes after it leaves the cluster dirty. Its blocks survive a
+  /// power cut, which may take a checkpoint: the server keeps for good what it was sent.
   [[nodiscard]] Snapshot snapshot(std::uint64_t cluster) const;
   /// Reads a run of local blocks of one cluster, numbered within it; buffer.size() bytes.
   [[nodiscard]] std::error_code readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,

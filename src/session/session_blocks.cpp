@@ -68,6 +68,30 @@ std::error_code Session::readData(std::span<std::byte> buffer, std::uint64_t dat
   return parts_->data.read(buffer, dataOffset);
 }
 
+std::error_code Session::Parts::writeNewBlocks(std::uint64_t cluster, std::uint64_t within,
+                                               std::span<const std::byte> bytes) {
+  const Piece piece{cluster, within, bytes.size()};
+  const MutexLock lock(map->stripe(cluster));
+  Cluster* state = nullptr;
+  if (const auto error = allocate(cluster, state)) {
+    return error;
+  }
+  const ChangeUnderWay underWay(*state, clock);
+  const bool someAreLocal =
+      state->runEnd(piece.firstBlock(), piece.endBlock(), false) != piece.endBlock();
+  if (someAreLocal) {
+    if (const auto error = makeDirty(cluster, *state)) {
+      return error;
+    }
+  }
+  if (const auto error = data.write(bytes, placeOf(*state) + within)) {
+    return error;
+  }
+  ClusterBits bits = state->loadBits();
+  bits.setRange(piece.firstBlock(), piece.endBlock() - piece.firstBlock());
+  return commitBits(cluster, *state, bits);
+}
+
 std::error_code Session::write(std::span<const std::byte> bytes, std::uint64_t offset) {
   while (!bytes.empty()) {
     const Piece piece = firstPiece(offset, bytes.size());
@@ -79,16 +103,7 @@ std::error_code Session::write(std::span<const std::byte> bytes, std::uint64_t o
         return parts_->data.write(part, placeOf(*state) + piece.within);
       });
     } else {
-      const MutexLock lock(parts_->map->stripe(piece.cluster));
-      error = parts_->allocate(piece.cluster, state);
-      if (!error) {
-        error = parts_->data.write(part, placeOf(*state) + piece.within);
-      }
-      if (!error) {
-        ClusterBits bits = state->loadBits();
-        bits.setRange(piece.firstBlock(), piece.endBlock() - piece.firstBlock());
-        error = parts_->commitBits(piece.cluster, *state, bits);
-      }
+      error = parts_->writeNewBlocks(piece.cluster, piece.within, part);
     }
     if (error) {
       return error;

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <vector>
 
 #include "base/errors.h"
 #include "session/session_parts.h"
@@ -17,23 +18,38 @@ void check(const std::error_code& error, const std::string& what) {
   }
 }
 
-/// Writes every table to `meta` as it is in memory, and makes that durable.
-void writeBack(LoadedSession& loaded, const Clock& clock, const std::string& where) {
+void syncOrMark(Folder& folder, File& file, const char* name) {
+  if (const auto error = file.sync()) {
+    static_cast<void>(markSyncFailed(folder));  // nothing better can be done when this fails too
+    throwErrno(error.value(), "cannot sync " + folder.path() + "/" + name);
+  }
+}
+
+/// Writes every table to `meta` as it is in memory, and makes that durable; in the order of a
+/// checkpoint, see checkpoint.h.
+void writeBack(Folder& folder, LoadedSession& loaded, const Clock& clock) {
+  const std::string where = "cannot write " + folder.path() + "/meta";
   TableFile meta(*loaded.meta, 0, layoutOf(loaded.header));
-  check(loaded.data->sync(), "cannot sync " + where + "/data");
+  syncOrMark(folder, *loaded.data, "data");
   auto entries = std::make_unique<TableEntries>();
-  for (std::uint64_t number = 0; number < loaded.map->tableCount(); ++number) {
+  std::vector<TableIndex> indexes(loaded.map->tableCount(), TableIndex(kNoTable));
+  bool newTables = false;
+  for (std::uint64_t number = 0; number < indexes.size(); ++number) {
     Table* const table = loaded.map->table(number);
     if (table == nullptr) {
       continue;
     }
     encodeTable(*table, clock, *entries);
-    check(meta.writeTable(table->index, *entries), "cannot write " + where + "/meta");
-    check(meta.writeL1Entry(number, table->index), "cannot write " + where + "/meta");
-    table->inMeta = true;
+    check(meta.writeTable(table->index, *entries), where);
+    indexes[number] = table->index;
+    newTables = !table->inMeta.exchange(true) || newTables;
   }
-  check(meta.writeHeader(loaded.header), "cannot write " + where + "/meta");
-  check(loaded.meta->sync(), "cannot sync " + where + "/meta");
+  if (newTables) {
+    syncOrMark(folder, *loaded.meta, "meta");
+  }
+  check(meta.writeL1(indexes), where);
+  check(meta.writeHeader(loaded.header), where);
+  syncOrMark(folder, *loaded.meta, "meta");
 }
 
 /// After a power cut content may have changed in place while `meta` still calls it uploaded, so
@@ -41,7 +57,6 @@ void writeBack(LoadedSession& loaded, const Clock& clock, const std::string& whe
 std::uint64_t markAllDirty(const BlockMap& map, const Clock& clock) {
   std::uint64_t clusters = 0;
   map.forEachAllocated([&](std::uint64_t, Cluster& cluster) {
-    cluster.changes = 1;
     cluster.changedAt = clock.now().time_since_epoch().count();
     cluster.dirty = true;
     ++clusters;
@@ -67,7 +82,7 @@ std::string recover(Folder& folder, LoadedSession& loaded, const Clock& clock) {
            " local clusters count as not uploaded";
   }
   check(markRecovering(folder), "cannot write " + folder.path() + "/live");
-  writeBack(loaded, clock, folder.path());
+  writeBack(folder, loaded, clock);
   check(folder.remove("live"), "cannot remove " + folder.path() + "/live");
   check(folder.sync(), "cannot sync the folder " + folder.path());
   return line;

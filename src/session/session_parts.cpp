@@ -15,7 +15,7 @@ Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded
       map(std::move(loaded.map)),
       header(loaded.header, *live),
       data(*dataFile, loaded.dataBytes, loaded.header.nextClusterOffset),
-      tables(*map, *metaFile, *live, layoutOf(loaded.header), loaded.header.nextL2, sessionClock),
+      tables(*map, *metaFile, *live, layoutOf(loaded.header), sessionClock),
       checkpointer(*map, tables, header, data, *metaFile, *live, layoutOf(loaded.header),
                    sessionClock) {
   map->forEachAllocated([this](std::uint64_t number, const Cluster& cluster) {
@@ -25,18 +25,7 @@ Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded
   });
 }
 
-void Session::Parts::countChange(Cluster& state) const {
-  state.changedAt.store(clock.now().time_since_epoch().count(), std::memory_order_relaxed);
-  // Sequentially consistent, as is the look at `dirty` that follows: see acknowledgeUpload().
-  state.changes.fetch_add(1);
-}
-
-std::error_code Session::Parts::touch(std::uint64_t cluster, Cluster& state) {
-  countChange(state);
-  if (state.dirty.load()) {
-    return {};
-  }
-  const MutexLock lock(map->stripe(cluster));
+std::error_code Session::Parts::makeDirty(std::uint64_t cluster, Cluster& state) {
   if (state.dirty.load()) {
     return {};
   }
@@ -51,13 +40,12 @@ std::error_code Session::Parts::touch(std::uint64_t cluster, Cluster& state) {
 
 std::error_code Session::Parts::commitBits(std::uint64_t cluster, Cluster& state,
                                            const ClusterBits& bits) {
-  state.changedAt.store(clock.now().time_since_epoch().count(), std::memory_order_relaxed);
+  // Ends after the bits are published: a snapshot with the new count has the new bits too.
+  const ChangeUnderWay underWay(state, clock);
   if (const auto error = tables.save(cluster, state, bits, true)) {
     return error;
   }
   state.publishBits(bits);
-  // After the bits: a snapshot with the new count has the new bits too.
-  countChange(state);
   if (!state.dirty.exchange(true)) {
     dirtyQueue.add(cluster, clock.now());
   }

@@ -29,33 +29,52 @@ struct Session::Parts {
   Checkpointer checkpointer;
   DirtyClusters dirtyQueue;
 
-  /// A cluster's content changed: counts it, and queues the cluster if it was clean. Takes the
-  /// cluster's stripe when it was; the caller must not hold it.
-  std::error_code touch(std::uint64_t cluster, Cluster& state);
+  /// While one lives, the cluster's content is being changed: no upload counts as its newest.
+  class ChangeUnderWay {
+   public:
+    ChangeUnderWay(Cluster& state, const Clock& clock) : state_(state) {
+      state_.changedAt.store(clock.now().time_since_epoch().count(), std::memory_order_relaxed);
+      // Sequentially consistent, as is the look at `dirty` that follows: see session_uploads.cpp.
+      state_.changes.fetch_add(1);
+    }
+    // Also after an error: some of it may have been written.
+    ~ChangeUnderWay() { state_.changesEnded.fetch_add(1); }
+    ChangeUnderWay(const ChangeUnderWay&) = delete;
+    ChangeUnderWay& operator=(const ChangeUnderWay&) = delete;
+
+   private:
+    Cluster& state_;
+  };
+
+  /// Makes a clean cluster dirty, in `live` first, and queues it. Called with a change under way;
+  /// the caller holds the cluster's stripe.
+  std::error_code makeDirty(std::uint64_t cluster, Cluster& state);
 
   /// Changes local content in place by change(). The cluster is dirty in `live` before the first
-  /// byte changes, and counted, so that no upload begun before can call it clean meanwhile: a
-  /// process killed in between leaves nothing that is changed and called clean.
+  /// byte changes: a process killed in between leaves nothing that is changed and called clean.
+  /// Takes the cluster's stripe when it was clean; the caller must not hold it.
   template <class Change>
   std::error_code overwrite(std::uint64_t cluster, Cluster& state, Change change) {
-    if (const auto error = touch(cluster, state)) {
-      return error;
+    const ChangeUnderWay underWay(state, clock);
+    if (!state.dirty.load()) {
+      const MutexLock lock(map->stripe(cluster));
+      if (const auto error = makeDirty(cluster, state)) {
+        return error;
+      }
     }
-    const std::error_code error = change();
-    // Also after an error: some of it may have been written.
-    const std::error_code touchError = touch(cluster, state);
-    return error ? error : touchError;
+    return change();
   }
 
-  /// As touch(), for a change of bits too: the entry is in `live` before the bits are published.
-  /// The caller holds the cluster's stripe.
+  /// Writes `bytes` at `within` of a cluster, where not every block touched is local yet.
+  std::error_code writeNewBlocks(std::uint64_t cluster, std::uint64_t within,
+                                 std::span<const std::byte> bytes);
+
+  /// Makes `bits` the local blocks of a cluster, and makes it dirty: its entry is in `live` before
+  /// the bits are published. The caller holds the cluster's stripe.
   std::error_code commitBits(std::uint64_t cluster, Cluster& state, const ClusterBits& bits);
 
   /// The cluster with space in `data`. The caller holds the cluster's stripe.
   std::error_code allocate(std::uint64_t cluster, Cluster*& state);
-
- private:
-  void countChange(Cluster& state) const;
 };
 
 }  // namespace netcow

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/session_tables.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <utility>
+
+#include "base/errors.h"
 
 namespace netcow {
 
 SessionTables::SessionTables(BlockMap& map, File& meta, LiveFile& live, const MetaLayout& layout,
-                             std::int32_t nextTable, const Clock& clock)
+                             const Clock& clock)
     : map_(map),
       meta_(meta),
       live_(live),
       metaTables_(meta, 0, layout),
       clock_(clock),
-      nextTable_(nextTable) {}
+      indexUsed_(layout.tables, false) {
+  for (std::uint64_t number = 0; number < map.tableCount(); ++number) {
+    if (const Table* const table = map.table(number)) {
+      indexUsed_[static_cast<std::size_t>(table->index)] = true;
+    }
+  }
+}
 
 std::error_code SessionTables::obtain(std::uint64_t cluster, Cluster*& state) {
   const std::uint64_t number = cluster / kClustersPerTable;
@@ -31,26 +41,31 @@ std::error_code SessionTables::makeTable(std::uint64_t number) {
   if (map_.table(number) != nullptr) {
     return {};
   }
-  auto table = std::make_unique<Table>(nextTable_);
+  const auto unused = std::find(indexUsed_.begin(), indexUsed_.end(), false);
+  if (unused == indexUsed_.end()) {
+    return errnoCode(EFBIG);
+  }
+  const auto index = static_cast<std::int32_t>(unused - indexUsed_.begin());
+  auto table = std::make_unique<Table>(index);
   TableEntries entries;
   encodeTable(*table, clock_, entries);
   auto error = live_.beginMetaChange();
   if (!error) {
-    error = metaTables_.writeTable(nextTable_, entries);
+    error = metaTables_.writeTable(index, entries);
   }
   const auto endError = live_.endMetaChange(meta_);
   if (error || endError) {
     return error ? error : endError;
   }
-  if (const auto liveError = live_.tables().writeTable(nextTable_, entries)) {
+  if (const auto liveError = live_.tables().writeTable(index, entries)) {
     return liveError;
   }
-  if (const auto liveError = live_.tables().writeL1Entry(number, nextTable_)) {
+  if (const auto liveError = live_.tables().writeL1Entry(number, index)) {
     return liveError;
   }
   table->inLive = true;
   map_.put(number, std::move(table));
-  ++nextTable_;
+  *unused = true;
   return {};
 }
 
@@ -94,7 +109,8 @@ std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state, const
 
 std::int32_t SessionTables::nextTable() const {
   const MutexLock lock(tablesMutex_);
-  return nextTable_;
+  const auto last = std::find(indexUsed_.rbegin(), indexUsed_.rend(), true);
+  return static_cast<std::int32_t>(indexUsed_.rend() - last);
 }
 
 std::vector<std::uint64_t> SessionTables::takeChanged() {

@@ -18,7 +18,7 @@ namespace netcow {
 class SessionTables {
  public:
   SessionTables(BlockMap& map, File& meta, LiveFile& live, const MetaLayout& layout,
-                std::int32_t nextTable, const Clock& clock);
+                const Clock& clock);
 
   /// The cluster, with a table made for it where there is none. Space for the table is taken in
   /// `meta` and `live` at once, so that a full disk is this writer's error and never a
@@ -29,7 +29,7 @@ class SessionTables {
   /// checkpoint. The caller holds the cluster's stripe, and publishes both only on success.
   std::error_code save(std::uint64_t cluster, Cluster& state, const ClusterBits& bits, bool dirty);
 
-  /// Tables handed out so far.
+  /// One behind the last table in use.
   [[nodiscard]] std::int32_t nextTable() const;
 
   /// What changed since the last call; each cluster's needsCheckpoint is still set.
@@ -48,7 +48,9 @@ class SessionTables {
   TableFile metaTables_;
   const Clock& clock_;
   mutable Mutex tablesMutex_;  ///< while a table is made or copied; never while syncing
-  std::int32_t nextTable_ NETCOW_GUARDED_BY(tablesMutex_);
+  /// By index. A power cut may take back a table and leave one with a higher index, so there can
+  /// be gaps; as all indexes together are as many as tables can be, they are used again.
+  std::vector<bool> indexUsed_ NETCOW_GUARDED_BY(tablesMutex_);
   mutable Mutex changedMutex_;
   std::vector<std::uint64_t> changed_ NETCOW_GUARDED_BY(changedMutex_);
 };

@@ -4,9 +4,11 @@
 //
 // A cluster's `dirty` flag is true from the first change until an upload is acknowledged that
 // carried the newest one; while it is true, the cluster is either in the queue or checked out.
-// The writer counts its change and then looks at `dirty`; acknowledgeUpload() clears `dirty` and
-// then looks at the count. All four are sequentially consistent, so at least one of the two sees
-// the other, and no change is ever taken for uploaded that was not.
+// A writer counts its change as begun, looks at `dirty`, changes content, and counts it as ended.
+// A snapshot takes the count of ended ones; acknowledgeUpload() clears `dirty` and compares it with
+// the count of begun ones. All are sequentially consistent. So a cluster is called clean only if no
+// change was under way at the snapshot and none has begun since; and a writer that begins after
+// that comparison finds `dirty` cleared, and sets it in `live` before it changes a byte.
 #include "session/session_parts.h"
 
 namespace netcow {
@@ -49,8 +51,19 @@ Session::DirtyCounts Session::dirtyCounts(Clock::Time latest) const {
 Session::Snapshot Session::snapshot(std::uint64_t cluster) const {
   const Cluster& state = *parts_->map->find(cluster);
   Snapshot snapshot;
-  snapshot.changes = state.changes.load();
-  snapshot.bits = state.loadBits();
+  bool durable = false;
+  const std::uint64_t checkpoints = parts_->checkpointer.ended();
+  {
+    const MutexLock lock(parts_->map->stripe(cluster));
+    snapshot.changes = state.changesEnded.load();
+    snapshot.bits = state.loadBits();
+    durable = !state.needsCheckpoint && parts_->checkpointer.begun() == checkpoints;
+  }
+  // A server never forgets a block that it was sent; so no power cut may take one back here. If
+  // this fails the disk does, and what the server gets may be all that will be left.
+  if (!durable) {
+    static_cast<void>(parts_->checkpointer.run());
+  }
   return snapshot;
 }
 

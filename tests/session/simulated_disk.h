@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "support/seeded_random.h"
+
+// A folder's files as a kernel and a disk hold them: what programs read (the page cache), what is
+// surely on the disk, and what was written since in the order it was written. All of it is a value
+// that is cheap to copy, so that a test can look at every moment of a run.
+namespace netcow::test {
+
+/// What a disk writes whole or not at all.
+inline constexpr std::uint64_t kSectorSize = 512;
+
+/// The bytes of a file of any size; holes cost nothing, copies share what is the same.
+class SparseBytes {
+ public:
+  void read(std::span<std::byte> buffer, std::uint64_t offset) const;
+  void write(std::span<const std::byte> bytes, std::uint64_t offset);
+  void zero(std::uint64_t offset, std::uint64_t length);
+  void copyPage(std::uint64_t page, const SparseBytes& from);
+
+  static constexpr std::uint64_t kPageSize = 4096;
+
+ private:
+  using Page = std::array<std::byte, kPageSize>;
+  Page& writablePage(std::uint64_t page);
+  std::map<std::uint64_t, std::shared_ptr<Page>> pages_;
+};
+
+/// One file, whatever its name.
+class SimulatedInode {
+ public:
+  SimulatedInode() = default;
+  explicit SimulatedInode(std::int64_t birthTime) : birth(birthTime), modified(birthTime) {}
+
+  void read(std::span<std::byte> buffer, std::uint64_t offset) const;
+  void write(std::span<const std::byte> bytes, std::uint64_t offset);
+  void punch(std::uint64_t offset, std::uint64_t length);
+  void resize(std::uint64_t newSize);
+  void sync();
+  /// What Linux does when it cannot write back: of each page the disk may have got the new
+  /// content or not, the cache may forget it, and no later sync tries again.
+  void failSync(SeededRandom& random);
+  /// Leaves what the disk may hold when the power goes: each unsynced change whole, not at all,
+  /// or torn between sectors.
+  void powerCut(SeededRandom& random);
+
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] bool unsynced() const { return !unsynced_.empty(); }
+
+  std::int64_t birth = 0;
+  std::int64_t modified = 0;
+  bool locked = false;
+
+ private:
+  /// The sectors that one call changed, as they were right after it.
+  struct Change {
+    std::uint64_t offset;
+    std::uint64_t length;
+    std::shared_ptr<const std::vector<std::byte>> bytes;  ///< null: zeros
+    std::uint64_t sizeAfter;
+  };
+  void remember(std::uint64_t offset, std::uint64_t length, bool zeros);
+  void reachDisk(const Change& change, std::uint64_t from, std::uint64_t length);
+
+  SparseBytes cached_;
+  SparseBytes durable_;
+  std::uint64_t size_ = 0;
+  std::uint64_t durableSize_ = 0;
+  std::vector<Change> unsynced_;
+};
+
+class SimulatedDisk {
+ public:
+  using Number = std::uint64_t;  ///< of an inode; 0 is none
+
+  [[nodiscard]] Number find(const std::string& name) const;
+  /// Null once no name leads to it any more, for sure.
+  [[nodiscard]] SimulatedInode* inode(Number number);
+  Number create(const std::string& name);
+  void remove(const std::string& name);
+  void rename(const std::string& from, const std::string& to);
+  void syncNames();
+
+  /// The process is gone: the page cache stays, its locks do not.
+  void killProcess();
+  /// The machine goes down and comes up again. Of the unsynced changes of names the first few
+  /// happened, of each file see SimulatedInode::powerCut().
+  void powerCut(SeededRandom& random);
+
+  [[nodiscard]] bool unsynced() const;
+  [[nodiscard]] std::string bootId() const { return "boot " + std::to_string(boot_); }
+  /// Moves on at every call, as times of files do.
+  std::int64_t tick() { return ++time_; }
+
+ private:
+  using Names = std::map<std::string, Number>;
+  void forgetNameless();
+
+  std::map<Number, SimulatedInode> inodes_;
+  Names names_;
+  std::vector<Names> history_ = {{}};  ///< the durable ones, then as each unsynced change left them
+  Number lastNumber_ = 0;
+  std::int64_t time_ = 1'000;
+  int boot_ = 1;
+};
+
+}  // namespace netcow::test
