@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <optional>
 
 #include "base/errors.h"
 #include "session/scripted_session.h"
@@ -234,33 +235,46 @@ TEST(Crash, TakesBackNoBlockThatTheServerWasSent) {
 
 TEST(Crash, AfterASyncThatFailedInRecoveryGoesBackToTheCheckpoint) {
   SeededRandom random;
-  std::uint64_t n = 1;
-  while (failOneCall(random, "w", "k", n, EIO, Rule::killed)) {
-    ++n;
+  // Which pages the kernel drops is a matter of luck.
+  for (int i = 0; i < 10 && !HasFailure(); ++i) {
+    std::uint64_t n = 1;
+    while (failOneCall(random, "w", "k", n, EIO, Rule::killed)) {
+      ++n;
+    }
+    EXPECT_GT(n, 10U);
   }
-  EXPECT_GT(n, 10U);
 }
 
-/// An upload that is read and acknowledged while a write is under way never makes it clean.
-TEST(Crash, AnUploadInTheMiddleOfAWriteLeavesTheClusterDirty) {
+/// An upload that was read before a write and is acknowledged in the middle of it.
+TEST(Crash, InAWriteThatAnUploadMissedLeavesTheClusterDirty) {
   SeededRandom random;
   ScriptedSession run(random);
-  run.run('w', 0);
-  std::uint64_t moments = 0;
-  run.machine.afterChange = [&] {
-    ++moments;
-    const auto taken = run.session->takeDirty(run.clock.now());
+  run.runAll("wc");
+  CrashExaminer examiner(random, run);
+  std::optional<std::uint64_t> taken;
+  Session::Snapshot snapshot;
+  run.machine.beforeWrite = [&] {
     if (taken) {
-      run.session->acknowledgeUpload(*taken, run.session->snapshot(*taken).changes);
+      return;
     }
+    taken = run.session->takeDirty(run.clock.now());
+    ASSERT_TRUE(taken.has_value());
+    snapshot = run.session->snapshot(*taken);
+    SessionContent content = SessionContent::of(*run.session);
+    run.oracle.uploaded(*taken, content.clusters[*taken].blocks);
   };
-  // Overwrites in place, without the cluster's lock: what a write does is one change of a file.
-  run.run('w', 0);
-  run.machine.afterChange = nullptr;
-  ASSERT_GT(moments, 0U);
-  run.crash(Rule::killed);
-  EXPECT_TRUE(run.reopen()) << run.wrong;
-  EXPECT_TRUE(run.session->oldestDirty().has_value());
+  std::optional<std::string> wrong;
+  run.machine.afterChange = [&] {
+    if (wrong) {
+      return;
+    }
+    wrong = "";
+    run.session->acknowledgeUpload(*taken, snapshot.changes);
+    wrong = examiner.examineNow(10);
+  };
+  run.run('w', 0);  // in place: the content is all that changes
+  EXPECT_EQ(wrong, "");
+  EXPECT_EQ(run.wrong, "");
 }
 
 TEST(Crash, AfterClustersWereEmptiedLeavesASessionThatOpens) {

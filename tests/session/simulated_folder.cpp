@@ -130,6 +130,9 @@ class SimulatedFile : public File {
  private:
   SimulatedInode& inode() { return *machine_.disk.inode(number_); }
   SimulatedInode& change() {
+    if (machine_.beforeWrite) {
+      machine_.beforeWrite();
+    }
     inode().modified = machine_.disk.tick();
     return inode();
   }

@@ -24,6 +24,7 @@ struct SimulatedMachine {
   int error = 0;             ///< with this errno; a sync always with EIO
   /// After so many calls that change something, nothing works or has an effect any more.
   std::uint64_t stopAfter = std::numeric_limits<std::uint64_t>::max();
+  std::function<void()> beforeWrite;  ///< runs before the content of a file changes
   std::function<void()> afterChange;  ///< runs after each call that changed something
 
   // What happened.
