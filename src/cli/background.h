@@ -17,7 +17,8 @@ class Background {
   /// With `wanted` false nothing is forked and ready() does nothing. Throws std::system_error.
   explicit Background(bool wanted);
 
-  /// In the child: lets the parent exit with 0, and lets go of the terminal.
+  /// In the child: lets the parent exit with 0, and lets go of the terminal. Throws UserError when
+  /// the parent is gone: who started the command does not expect it to be there.
   void ready();
 
  private:

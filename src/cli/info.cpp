@@ -19,6 +19,7 @@
 #include "format/geometry.h"
 #include "session/origin.h"
 #include "session/session.h"
+#include "upload/upload_prefix.h"
 
 namespace netcow {
 namespace {
@@ -75,6 +76,19 @@ class Lines {
   std::string text_;
 };
 
+/// The upload server as it was given, but for user name and password: what is shown may end up in a
+/// report for others.
+std::string shownPrefix(const std::string& prefix) {
+  if (prefix.find('@') == std::string::npos) {
+    return prefix;
+  }
+  try {
+    return UploadPrefix(prefix).shown();
+  } catch (const UserError&) {
+    return "an address that cannot be used";
+  }
+}
+
 void addOrigin(Lines& lines, const Origin& origin) {
   lines.add("Base", fmt::format("{} revision {}, {}", origin.imageName, origin.revision,
                                 sizeText(origin.baseSize)));
@@ -83,7 +97,7 @@ void addOrigin(Lines& lines, const Origin& origin) {
     lines.add("Uploads to", "nowhere: the session stays local");
     return;
   }
-  lines.add("Uploads to", origin.uploadPrefix);
+  lines.add("Uploads to", shownPrefix(origin.uploadPrefix));
   lines.add("Merge", mergeText(origin.merge));
 }
 
@@ -151,9 +165,12 @@ std::string infoJson(const std::string& directory, const SessionReport& report,
   };
   if (origin) {
     json["origin"] = {
-        {"imageName", origin->imageName},       {"revision", origin->revision},
-        {"baseSize", origin->baseSize},         {"source", origin->source},
-        {"uploadPrefix", origin->uploadPrefix}, {"merge", toText(origin->merge)},
+        {"imageName", origin->imageName},
+        {"revision", origin->revision},
+        {"baseSize", origin->baseSize},
+        {"source", origin->source},
+        {"uploadPrefix", shownPrefix(origin->uploadPrefix)},
+        {"merge", toText(origin->merge)},
     };
   }
   return dump(json);

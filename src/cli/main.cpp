@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -43,6 +44,8 @@ constexpr Command kCommands[] = {{"mount", runMount},
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A reader of the log that goes away must not take a mount with it.
+  std::signal(SIGPIPE, SIG_IGN);
   const std::string_view program = argc > 0 ? argv[0] : "netcow";
   if (program.substr(program.rfind('/') + 1) == "dnbd3-fuse") {
     return runMount(argc, argv);

@@ -16,7 +16,9 @@
 #include "cli/mount_session.h"
 #include "cli/signal_thread.h"
 #include "image/image.h"
+#include "mount/fuse_options.h"
 #include "mount/mount.h"
+#include "mount/mount_point.h"
 #include "session/checkpoint_timer.h"
 #include "upload/uploader.h"
 
@@ -38,15 +40,18 @@ class MountRun {
 
   ExitStatus run() {
     setUpLogging(command_.logFile, command_.debug);
+    // What a look at the command line and the mountpoint can tell comes before anything is made.
+    static_cast<void>(MountPoint(command_.mountpoint));
+    static_cast<void>(parseFuseOptions(command_.fuseOptions));
     source_ = openSource(command_);
-    if (!command_.sessionDirectory.empty()) {
-      openSession();
-    }
-    image_ = std::make_unique<Image>(*source_, session_.session.get());
     try {
+      if (!command_.sessionDirectory.empty()) {
+        openSession();
+      }
+      image_ = std::make_unique<Image>(*source_, session_.session.get());
       mountAndServe();
     } catch (...) {
-      closeUnmounted();
+      undo();
       throw;
     }
     return finish();
@@ -56,7 +61,7 @@ class MountRun {
   [[nodiscard]] bool ready() const { return ready_; }
 
  private:
-  enum class Stage { starting, mounted, finalPass };
+  enum class Stage { starting, mounting, mounted, finalPass };
 
   void openSession() {
     session_ = openMountSession(command_, *source_, earlier_);
@@ -86,11 +91,12 @@ class MountRun {
     options.workers = command_.singleThread ? 1 : 0;
     options.debugFuse = command_.debug;
     std::optional<CheckpointTimer> checkpoints;
-    mount_ = std::make_unique<Mount>(*image_, std::move(options));
     if (uploader_) {
       checkpoints.emplace(*session_.session);
       uploader_->start();
     }
+    setStage(Stage::mounting);
+    mount_ = std::make_unique<Mount>(*image_, std::move(options));
     setStage(Stage::mounted);
     background_.ready();
     ready_ = true;
@@ -99,8 +105,11 @@ class MountRun {
     mount_->run([this] { source_->stop(); });
   }
 
-  /// It was never served: nothing was written, so nothing is uploaded or merged.
-  void closeUnmounted() {
+  /// After an error: nothing stays mounted, and what was written meanwhile stays in the session.
+  void undo() {
+    setStage(Stage::starting);
+    source_->stop();
+    mount_.reset();
     uploader_.reset();
     if (session_.session) {
       static_cast<void>(session_.session->close());
@@ -129,6 +138,9 @@ class MountRun {
   void setStage(Stage stage) {
     const MutexLock lock(mutex_);
     stage_ = stage;
+    if (stage == Stage::mounted && endWanted_) {
+      mount_->requestStop();
+    }
   }
 
   void handle(int signal) {
@@ -138,6 +150,8 @@ class MountRun {
       // Nobody has used the mount, and the network may keep the main thread for long.
       std::fputs("netcow mount: stopped before anything was mounted\n", stderr);
       std::_Exit(static_cast<int>(ExitStatus::failed));
+    } else if (stage_ == Stage::mounting && signal != SIGHUP) {
+      endWanted_ = true;
     } else if (stage_ == Stage::mounted && end) {
       mount_->requestStop();
     } else if (stage_ == Stage::mounted && signal == SIGQUIT && uploader_) {
@@ -158,7 +172,8 @@ class MountRun {
   std::unique_ptr<Mount> mount_;
   Mutex mutex_;  ///< with stage_ it also publishes the pointers above to the signal thread
   Stage stage_ NETCOW_GUARDED_BY(mutex_) = Stage::starting;
-  SignalThread signals_;  // last: its thread uses what stands above
+  bool endWanted_ NETCOW_GUARDED_BY(mutex_) = false;  ///< while mounting
+  SignalThread signals_;                              // last: its thread uses what stands above
 };
 
 /// The line goes to the terminal as long as somebody waits there, then to the log.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/mount_session.h"
 
+#include <filesystem>
+
 #include "base/errors.h"
 #include "base/logging.h"
 #include "source/dnbd3_source.h"
@@ -76,9 +78,10 @@ void checkFits(const MountCommand& command, const Session& session, const Source
   }
 }
 
-void applyUuid(const MountCommand& command, Session& session) {
+/// True when the session goes to another upload from now on.
+bool applyUuid(const MountCommand& command, Session& session) {
   if (command.uploadUuid.empty()) {
-    return;
+    return false;
   }
   const std::string stored = session.uploadUuid();
   const bool same =
@@ -87,6 +90,7 @@ void applyUuid(const MountCommand& command, Session& session) {
   if (const auto error = session.setUploadUuid(command.uploadUuid, !same)) {
     throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
   }
+  return !same;
 }
 
 /// A new session's upload is made on the server last: one that could not be used leaves nothing
@@ -102,6 +106,27 @@ void createUploadIfMissing(const MountCommand& command, MountSession& mount, con
   if (const auto error = mount.session->setUploadUuid(uuid, false)) {
     throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
   }
+}
+
+void prepare(const MountCommand& command, const Source& source,
+             const std::optional<Origin>& earlier, MountSession& mount) {
+  mount.origin.merge = earlier ? earlier->merge : MergeState::none;
+  if (command.loadSession) {
+    if (!mount.session->recovery().empty()) {
+      spdlog::warn("{}", mount.session->recovery());
+    }
+    checkFits(command, *mount.session, source, earlier);
+    if (applyUuid(command, *mount.session)) {
+      mount.origin.merge = MergeState::none;  // what was merged was the other upload
+    }
+  }
+  createUploadIfMissing(command, mount, source);
+  mount.origin.imageName = source.image().name;
+  mount.origin.revision = source.image().revision;
+  mount.origin.baseSize = source.size();
+  mount.origin.source = command.source.empty() ? command.hosts : command.source;
+  mount.origin.uploadPrefix = command.uploadPrefix;
+  mount.origin.save(command.sessionDirectory);
 }
 
 void fillIn(MountCommand& complete, const Origin& origin) {
@@ -123,6 +148,9 @@ void fillIn(MountCommand& complete, const Origin& origin) {
 }  // namespace
 
 std::optional<Origin> earlierOrigin(const MountCommand& command) {
+  if (command.loadSession && !std::filesystem::is_directory(command.sessionDirectory)) {
+    refuse(command, "does not exist; -L takes the folder that was given to -c");
+  }
   return command.loadSession ? Origin::load(command.sessionDirectory) : std::nullopt;
 }
 
@@ -170,24 +198,15 @@ MountSession openMountSession(const MountCommand& command, const Source& source,
   if (!command.uploadPrefix.empty()) {
     mount.prefix.emplace(command.uploadPrefix);
   }
-  if (command.loadSession) {
-    mount.session = Session::open(command.sessionDirectory);
-    if (!mount.session->recovery().empty()) {
-      spdlog::warn("{}", mount.session->recovery());
-    }
-    checkFits(command, *mount.session, source, earlier);
-    applyUuid(command, *mount.session);
-  } else {
-    mount.session = makeSession(command, source);
+  mount.session =
+      command.loadSession ? Session::open(command.sessionDirectory) : makeSession(command, source);
+  try {
+    prepare(command, source, earlier, mount);
+  } catch (...) {
+    // A wrong option must not make it look like the session of a killed process.
+    static_cast<void>(mount.session->close());
+    throw;
   }
-  createUploadIfMissing(command, mount, source);
-  mount.origin.imageName = source.image().name;
-  mount.origin.revision = source.image().revision;
-  mount.origin.baseSize = source.size();
-  mount.origin.source = command.source.empty() ? command.hosts : command.source;
-  mount.origin.uploadPrefix = command.uploadPrefix;
-  mount.origin.merge = earlier ? earlier->merge : MergeState::none;
-  mount.origin.save(command.sessionDirectory);
   return mount;
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/serve.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 
+#include <csignal>
 #include <string>
 
 #include "base/errors.h"

@@ -53,21 +53,29 @@ UploadOptions uploadOptions(const UploadCommand& command, Origin& origin) {
   return options;
 }
 
+UploadOutcome finishUploads(const UploadCommand& command, Session& session) {
+  Origin origin = Origin::load(command.session).value_or(Origin{});
+  if (origin.imageName.empty()) {  // a session of another program
+    origin.imageName = session.imageName();
+  }
+  Uploader uploader(session, uploadOptions(command, origin));
+  const SignalThread signals({SIGTERM, SIGINT, SIGQUIT}, [&uploader](int) { uploader.cancel(); });
+  return uploader.finish();
+}
+
 ExitStatus upload(const UploadCommand& command) {
   setUpLogging(command.logFile, false);
   const auto session = Session::open(command.session);
   if (!session->recovery().empty()) {
     spdlog::warn("{}", session->recovery());
   }
-  Origin origin = Origin::load(command.session).value_or(Origin{});
-  if (origin.imageName.empty()) {  // a session of another program
-    origin.imageName = session->imageName();
-  }
-  Uploader uploader(*session, uploadOptions(command, origin));
   UploadOutcome outcome;
-  {
-    const SignalThread signals({SIGTERM, SIGINT, SIGQUIT}, [&uploader](int) { uploader.cancel(); });
-    outcome = uploader.finish();
+  try {
+    outcome = finishUploads(command, *session);
+  } catch (...) {
+    // A wrong option must not make it look like the session of a killed process.
+    static_cast<void>(session->close());
+    throw;
   }
   if (const auto error = session->close()) {
     throwErrno(error.value(), "cannot close the session " + command.session);

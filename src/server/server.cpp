@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include <optional>
+#include <memory>
 
 #include "base/logging.h"
 #include "server/blocks/block_server.h"
@@ -34,10 +34,12 @@ struct Server::Parts {
         state(stateFolderOf(options, catalog)),
         uploads(state.path(), catalog),
         api(uploads) {
-    blocks.emplace(catalog, BlockServerOptions{options.blocksAddress, options.longestSilence,
-                                               options.otherServers});
-    http.emplace(HttpServerOptions{.address = options.httpAddress},
-                 [this](const HttpRequest& request) { return answer(request); });
+    blocks = std::make_unique<BlockServer>(
+        catalog,
+        BlockServerOptions{options.blocksAddress, options.longestSilence, options.otherServers});
+    http = std::make_unique<HttpServer>(
+        HttpServerOptions{.address = options.httpAddress},
+        [this](const HttpRequest& request) { return answer(request); });
   }
 
   HttpResponse answer(const HttpRequest& request) {
@@ -58,8 +60,8 @@ struct Server::Parts {
   StateFolder state;
   UploadService uploads;
   UploadApi api;
-  std::optional<BlockServer> blocks;
-  std::optional<HttpServer> http;
+  std::unique_ptr<BlockServer> blocks;
+  std::unique_ptr<HttpServer> http;
 };
 
 Server::Server(const ServerOptions& options) : parts_(std::make_unique<Parts>(options)) {

@@ -13,7 +13,7 @@ namespace netcow {
 enum class MergeState {
   none,     ///< never asked for, or not accepted so far
   asked,    ///< asked for, no answer is known: it may have been accepted
-  done,     ///< accepted by the server: never asked again
+  done,     ///< accepted by the server: never asked again, unless it says that the merge failed
   refused,  ///< the server will not merge
 };
 /// The state's name, as origin.json and `netcow info --json` show it.

@@ -22,8 +22,11 @@ MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRule
                      const Clock& clock)
     : rules_(rules),
       clock_(clock),
-      phase_(earlier == MergeState::asked ? Phase::checking : Phase::asking),
+      phase_(earlier == MergeState::done    ? Phase::recalling
+             : earlier == MergeState::asked ? Phase::checking
+                                            : Phase::asking),
       time_(notBefore),
+      state_(earlier == MergeState::done ? MergeState::done : MergeState::asked),
       mayHaveArrived_(earlier == MergeState::asked) {}
 
 MergePlan::Step MergePlan::step() const {
@@ -32,6 +35,7 @@ MergePlan::Step MergePlan::step() const {
       return Step::askMerge;
     case Phase::checking:
     case Phase::watching:
+    case Phase::recalling:
       return Step::askStatus;
     case Phase::ended:
       break;
@@ -69,6 +73,8 @@ void MergePlan::statusAnswered(const HttpAnswer& answer) {
   time_ = clock_.now() + answer.retryAfter.value_or(std::chrono::seconds(0));
   if (phase_ == Phase::watching) {
     watch(answer);
+  } else if (phase_ == Phase::recalling) {
+    recall(answer);
   } else {
     check(answer);
   }
@@ -108,6 +114,19 @@ void MergePlan::watch(const HttpAnswer& statusAnswer) {
     } else {
       end(MergeState::done, {});
     }
+  }
+}
+
+void MergePlan::recall(const HttpAnswer& statusAnswer) {
+  const std::string serverState = parseServerState(statusAnswer);
+  if (serverState == "Failed") {
+    state_ = MergeState::asked;
+    phase_ = Phase::asking;
+  } else if (serverState == "Merging") {
+    accept();
+    watch(statusAnswer);
+  } else {
+    end(MergeState::done, {});
   }
 }
 

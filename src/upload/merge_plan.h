@@ -22,6 +22,12 @@
 //   watching  status   "Done", or no state one can trust   the end: merged
 //                      "Failed"                            the end: refused
 //                      "Merging"                           watching, after a while
+//   recalling status   "Failed"                            asking
+//                      "Merging"                           watching
+//                      anything else, none at all          the end: merged
+//
+// A run begins with asking; with checking if an earlier one did not live to see the merge's answer;
+// with recalling if an earlier one saw it taken, but perhaps not what came of it.
 //
 // A merge is never asked twice blindly: before it is asked again the status call tells whether
 // the first request had arrived after all. That call also makes the reference server load a
@@ -32,7 +38,7 @@ namespace netcow {
 /// Not thread-safe; `clock` must outlive it.
 class MergePlan {
  public:
-  /// `earlier`: how far an earlier run came; not done. Nothing is asked before `notBefore`.
+  /// `earlier`: how far an earlier run came. Nothing is asked before `notBefore`.
   MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
             const Clock& clock);
 
@@ -45,25 +51,28 @@ class MergePlan {
   void statusAnswered(const HttpAnswer& answer);
 
   /// asked until the server took it (done) or refused it; a merge that was taken and then failed
-  /// on the server is refused in the end.
+  /// on the server is refused in the end, or asked once more if an earlier run had it taken.
   [[nodiscard]] MergeState state() const { return state_; }
+  /// Whether the server, as far as it was heard, is still merging.
+  [[nodiscard]] bool isServerMerging() const { return phase_ == Phase::watching && tellsTruth_; }
   /// At the end: why it failed, for people; empty if it did not.
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
  private:
-  enum class Phase { asking, checking, watching, ended };
+  enum class Phase { asking, checking, watching, recalling, ended };
 
   void accept();
   void end(MergeState state, const std::string& problem);
   void check(const HttpAnswer& statusAnswer);
   void watch(const HttpAnswer& statusAnswer);
+  void recall(const HttpAnswer& statusAnswer);
   void keepWatching();
 
   const UploadRules rules_;
   const Clock& clock_;
   Phase phase_;
   Clock::Time time_;
-  MergeState state_ = MergeState::asked;
+  MergeState state_;
   std::uint32_t failures_ = 0;  // of calls before the merge was taken
   bool mayHaveArrived_;         // the answer to the last merge call was lost
   std::uint32_t looks_ = 0;     // status calls while watching

@@ -116,9 +116,8 @@ void Uploader::doRound() {
 
 void Uploader::obeyWishes() {
   if (cancelled_ || (noNewUploads_ && phase_ == Phase::merging)) {
-    if (recordedMerge_ == MergeState::done && phase_ == Phase::merging) {
-      end(UploadStatus::State::done, ExitStatus::done,
-          "all changes are uploaded, and the server took the merge");
+    if (phase_ == Phase::merging) {
+      cancelMerge();
     } else {
       endUnfinished(UploadStatus::State::cancelled, "cancelled");
     }

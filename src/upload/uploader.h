@@ -29,7 +29,8 @@
 //
 // Guarantees: a cluster counts as clean only when the server has acknowledged everything written
 // to it; the merge is asked only when no cluster is dirty and a checkpoint has succeeded, and
-// never again once it was accepted. A writer never waits for an upload.
+// never again once it was accepted, unless the server tells that it failed. A writer never waits
+// for an upload.
 namespace netcow {
 
 struct UploadOptions {
@@ -68,7 +69,8 @@ class Uploader {
   /// will return notUploaded. (If the merge was being asked for already, as cancel().)
   void setNoNewUploads();
 
-  /// SIGQUIT while finish() runs: it ends what is in flight and returns at once. (A repeated
+  /// SIGQUIT while finish() runs: it ends what is in flight and returns at once; notMerged if the
+  /// server took the merge but said that it is still at it. (A repeated
   /// SIGTERM must not come here: it does not end uploads.)
   void cancel();
 
@@ -97,6 +99,7 @@ class Uploader {
   void endFinalPass();
   void beginMerge();
   void continueMerge();
+  void cancelMerge();
   void recordMerge(MergeState state);
   void end(UploadStatus::State state, ExitStatus status, const std::string& message);
   void endUnfinished(UploadStatus::State state, const std::string& why);

@@ -11,11 +11,6 @@ void Uploader::beginMerge() {
     end(UploadStatus::State::done, ExitStatus::done, "all changes are uploaded");
     return;
   }
-  if (options_.earlierMerge == MergeState::done) {
-    end(UploadStatus::State::done, ExitStatus::done,
-        "all changes are uploaded; an earlier run has had them merged");
-    return;
-  }
   phase_ = Phase::merging;
   if (const auto error = session_.checkpoint()) {
     endUnfinished(UploadStatus::State::failed, "cannot make the session " + session_.directory() +
@@ -45,6 +40,19 @@ void Uploader::continueMerge() {
         endUnfinished(UploadStatus::State::failed, mergePlan_->problem());
       }
       break;
+  }
+}
+
+void Uploader::cancelMerge() {
+  if (recordedMerge_ != MergeState::done) {
+    endUnfinished(UploadStatus::State::cancelled, "cancelled");
+  } else if (mergePlan_ && mergePlan_->isServerMerging()) {
+    end(UploadStatus::State::cancelled, ExitStatus::notMerged,
+        "all changes are uploaded, but the server is still merging; `netcow upload -m " +
+            session_.directory() + "` tells the outcome");
+  } else {
+    end(UploadStatus::State::done, ExitStatus::done,
+        "all changes are uploaded, and the server took the merge");
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/errors.h"
 #include "server/test_files.h"
 #include "server/upload_content.h"
 #include "server/uploads/refusal.h"
@@ -43,6 +44,14 @@ class MergeJobTest : public testing::Test {
     const UploadRecord record = registry_->load().at(0);
     upload_.reset();
     upload_.emplace(record, state_ / "u", *registry_, clock_);
+  }
+  /// Changes the registry's tables between two processes.
+  void changeRegistry(const std::string& sql) {
+    upload_.reset();
+    registry_.reset();
+    Database(state_ / "registry.sqlite").run(sql);
+    registry_.emplace(state_ / "registry.sqlite");
+    upload_.emplace(registry_->load().at(0), state_ / "u", *registry_, clock_);
   }
   Bytes expected() {
     return test::expectedImage(base_, kServedSize, kServedSize, {{0, {{3, block_}}}});
@@ -105,6 +114,25 @@ TEST_F(MergeJobTest, CountsAnEmptyFileAsTaken) {
   expectOnlyRevision(7);
 }
 
+TEST_F(MergeJobTest, SkipsANumberWhoseChecksumsWereLeftBehind) {
+  test::writeFile(images_ / "sub/win.r6.crc", test::bytesOf("of an image that was removed"));
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(7);
+  EXPECT_FALSE(catalog_.openChecksums({"sub/win", 7}));
+}
+
+TEST_F(MergeJobTest, KeepsTheImageWhileTheRegistryCannotBeWritten) {
+  changeRegistry(
+      "CREATE TRIGGER full BEFORE UPDATE ON uploads BEGIN SELECT RAISE(ABORT, 'no space'); END");
+  EXPECT_THROW(runMerge(*upload_, catalog_), UserError);
+  EXPECT_EQ(upload_->record().state, UploadState::merging);
+  EXPECT_EQ(test::readFile(hidden_), expected());
+  changeRegistry("DROP TRIGGER full");
+  fs::remove(file(5));  // nothing is merged a second time
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(6);
+}
+
 TEST_F(MergeJobTest, GoesOnWhenKilledBeforeItBegan) {
   restart();
   runMerge(*upload_, catalog_);
@@ -117,6 +145,8 @@ TEST_F(MergeJobTest, GoesOnWhenKilledAfterTheImageWasMade) {
   restart();
   runMerge(*upload_, catalog_);
   expectOnlyRevision(6);
+  EXPECT_EQ(upload_->record().mergedClusters, 1U);
+  EXPECT_EQ(upload_->record().totalClusters, 1U);
 }
 
 TEST_F(MergeJobTest, GoesOnWhenKilledAfterTheNumberWasChosen) {

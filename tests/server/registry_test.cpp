@@ -2,6 +2,10 @@
 #include "server/uploads/registry.h"
 
 #include <gmock/gmock.h>
+#include <sqlite3.h>
+
+#include <chrono>
+#include <future>
 
 #include "base/errors.h"
 #include "server/test_files.h"
@@ -79,6 +83,59 @@ TEST_F(RegistryTest, RefusesOneOfALaterVersion) {
 TEST_F(RegistryTest, RefusesAFileThatIsNoDatabase) {
   test::writeFile(path_, test::bytesOf(std::string(5000, 'x')));
   EXPECT_THROW(Registry{path_}, UserError);
+}
+
+/// Another program that reads the registry.
+class Reader {
+ public:
+  explicit Reader(const std::string& path) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &handle_), SQLITE_OK);
+  }
+  ~Reader() { sqlite3_close(handle_); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  int run(const char* sql) { return sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr); }
+
+ private:
+  sqlite3* handle_ = nullptr;
+};
+
+TEST_F(RegistryTest, CannotBeHeldUpBySomebodyWhoReadsIt) {
+  {
+    const Registry created(path_);
+  }
+  Registry registry(path_);  // nothing is written at this start
+  Reader reader(path_);
+  EXPECT_EQ(reader.run("BEGIN; SELECT * FROM uploads"), SQLITE_BUSY);
+  registry.save(someRecord("a"));
+  EXPECT_THAT(registry.load(), ElementsAre(someRecord("a")));
+}
+
+TEST_F(RegistryTest, LetsOthersReadOnceItIsClosed) {
+  {
+    Registry(path_).save(someRecord("a"));
+  }
+  EXPECT_EQ(Reader(path_).run("SELECT * FROM uploads"), SQLITE_OK);
+}
+
+TEST_F(RegistryTest, WaitsAtTheStartForSomebodyWhoReadsIt) {
+  {
+    Registry(path_).save(someRecord("a"));
+  }
+  Reader reader(path_);
+  ASSERT_EQ(reader.run("BEGIN; SELECT * FROM uploads"), SQLITE_OK);
+  auto records = std::async(std::launch::async, [this] { return Registry(path_).load(); });
+  // It cannot open before the reader ends, however long this lasts; without patience it fails.
+  EXPECT_EQ(records.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  EXPECT_EQ(reader.run("COMMIT"), SQLITE_OK);
+  EXPECT_THAT(records.get(), ElementsAre(someRecord("a")));
+}
+
+TEST_F(RegistryTest, SyncsTheFolderTooWhenItCommits) {
+  Database database(path_);
+  Statement query(database, "PRAGMA synchronous");
+  ASSERT_TRUE(query.next());
+  EXPECT_EQ(query.integer(0), 3);  // EXTRA, https://sqlite.org/pragma.html#pragma_synchronous
 }
 
 TEST_F(RegistryTest, IsForItsOwnerOnly) {

@@ -290,21 +290,23 @@ TEST(Crash, AfterClustersWereEmptiedLeavesASessionThatOpens) {
   }
 }
 
-/// Power cuts in the middle of checkpoints leave gaps among the tables of `meta`.
+/// A power cut in the middle of a checkpoint may take back one new table and leave the next.
 TEST(Crash, NeverRunsOutOfTables) {
   SeededRandom random;
-  ScriptedSession run(random);
-  for (int i = 0; i < 200 && run.wrong.empty(); ++i) {
-    run.machine.stopAfter = run.machine.changes + random.between(1, 40);
-    for (std::uint64_t place = 0; !run.machine.stopped() && run.wrong.empty(); ++place) {
-      run.run('w', 4 + place % 2);  // in the second table, in the third one
-      run.run('c', 0);
-      run.run('p', place);
-    }
+  for (int i = 0; i < 200 && !HasFailure(); ++i) {
+    ScriptedSession run(random);
+    run.run('w', 5);  // in the third table, which is first on the disk
+    run.run('w', 4);  // in the second
+    run.machine.stopAfter = run.machine.changes + random.between(1, 12);
+    run.run('c', 0);
     run.crash(Rule::powerCut);
     EXPECT_TRUE(run.reopen());
+    for (const std::uint64_t place : {5U, 4U, 0U}) {
+      run.run('w', place);
+    }
+    run.run('k', 0);
+    EXPECT_EQ(run.wrong, "");
   }
-  EXPECT_EQ(run.wrong, "");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // nothing lost.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -89,6 +90,7 @@ const Mistake kMistakes[] = {
      2,
      "70000"},
     {"UnknownOption", {"mount", "--frob", "MNT"}, 2, "--frob"},
+    {"LoadOfNothing", {"mount", "-f", "-L", "DIR/none", "MNT"}, 1, "DIR/none does not exist"},
     {"InfoOfNothing", {"info", "DIR/none"}, 1, "DIR/none"},
     {"InfoOfAnyFolder", {"info", "DIR"}, 1, "meta"},
     {"ServeWithoutFolder", {"serve"}, 2, "--images"},
@@ -153,6 +155,47 @@ TEST_F(WritableMount, ASessionInUseIsRefusedAndGoesOn) {
   }
   EXPECT_EQ(writeAt(mount.image(), 0, 4096), 4096);
   EXPECT_EQ(mount.unmount().exitStatus, 0);
+}
+
+TEST_F(WritableMount, AWrongOptionLeavesTheSessionClosed) {
+  {
+    RunningMount mount(temporary_ / "mnt", local(temporary_ / "s"));
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    ASSERT_EQ(writeAt(mount.image(), 0, 4096), 4096);
+    ASSERT_EQ(mount.unmount().exitStatus, 0);
+  }
+  const ProcessResult wrong =
+      runNetcow({"mount", "-f", "-L", temporary_ / "s", "-r", "2", temporary_ / "mnt"});
+  EXPECT_EQ(wrong.exitStatus, 1);
+  EXPECT_NE(wrong.output.find("made from revision 1"), std::string::npos) << wrong.output;
+  EXPECT_FALSE(std::filesystem::exists(temporary_ / "s/live"));
+}
+
+TEST_F(WritableMount, AMountpointThatIsMissingMakesNothing) {
+  RunningServer server(temporary_.path().string());
+  const ProcessResult wrong =
+      runNetcow({"mount", "-f", "-h", server.blocksAddress(), "-i", "pc", "-c", temporary_ / "s",
+                 "-C", server.httpAddress(), temporary_ / "missing"});
+  EXPECT_EQ(wrong.exitStatus, 1);
+  EXPECT_FALSE(std::filesystem::exists(temporary_ / "s"));
+  for (const auto& entry : std::filesystem::directory_iterator(temporary_ / ".netcow")) {
+    EXPECT_FALSE(entry.is_directory()) << "an upload was made: " << entry.path();
+  }
+}
+
+TEST_F(WritableMount, EndingTheCommandBeforeItIsMountedEndsIt) {
+  ScriptedDnbd3Server::Script silent;
+  silent.select = Dnbd3Script::Select::staySilent;
+  ScriptedDnbd3Server server({"pc", 1}, std::vector<std::byte>(kClusterSize), silent);
+  std::filesystem::create_directories(temporary_ / "mnt");
+  Process mount(
+      {NETCOW_PROGRAM, "mount", "-h", server.host().text(), "-i", "pc", temporary_ / "mnt"});
+  ASSERT_TRUE(server.waitUntil([](const auto& counts) { return counts.selects > 0; }));
+  mount.signal(SIGTERM);
+  const ProcessResult result = mount.wait();
+  EXPECT_EQ(result.exitStatus, 1);
+  EXPECT_NE(result.output.find("stopped before anything was mounted"), std::string::npos)
+      << result.output;
 }
 
 TEST_F(WritableMount, BeyondTheMaximumIsTooBig) {

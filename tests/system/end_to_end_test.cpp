@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "base/whole_io.h"
 #include "format/geometry.h"
+#include "session/session.h"
 #include "support/seeded_random.h"
 #include "system/netcow_system.h"
 
@@ -251,6 +253,47 @@ TEST_F(EndToEnd, AMergeWithoutAServerMakesTheSameImage) {
   EXPECT_EQ(wrong.exitStatus, 1);
   EXPECT_NE(wrong.output.find("name that one with --base"), std::string::npos) << wrong.output;
   EXPECT_FALSE(std::filesystem::exists(temporary_ / "out"));
+}
+
+TEST_F(EndToEnd, AnotherUploadGetsEverythingAndIsMergedToo) {
+  serve(4 * kClusterSize);
+  {
+    RunningMount mount(mountpoint_, writable());
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    editAtRandom(mount.image(), 10);
+    EXPECT_EQ(mount.unmount().exitStatus, 0);
+  }
+  expectMerged();
+  // A second upload on the server, as a deployment would make it.
+  const std::string other = temporary_ / "other";
+  {
+    RunningMount mount(mountpoint_, {"-h", server_->blocksAddress(), "-i", "pc", "-r", "1", "-c",
+                                     other, "-C", server_->httpAddress()});
+    ASSERT_TRUE(mount.mounted()) << mount.process().output();
+    EXPECT_EQ(mount.unmount().exitStatus, 0);
+  }
+  const auto report = inspectSession(other);
+  std::filesystem::remove(images_ + "/pc.r2");
+  RunningMount again(mountpoint_, {"-L", session_, "--upload-uuid", report.uploadUuid, "-m"});
+  ASSERT_TRUE(again.mounted()) << again.process().output();
+  EXPECT_EQ(again.unmount().exitStatus, 0);
+  expectMerged();
+}
+
+TEST_F(EndToEnd, AReaderOfTheLogThatGoesAwayTakesNothingWithIt) {
+  serve(4 * kClusterSize);
+  std::filesystem::create_directories(mountpoint_);
+  std::string command = NETCOW_PROGRAM " mount -f";
+  for (const std::string& argument : writable()) {
+    command += " " + argument;
+  }
+  Process shell({"sh", "-c", command + " " + mountpoint_ + " 2>&1 | head -n 1"});
+  const std::string image = mountpoint_ + "/img";
+  ASSERT_TRUE(waitUntil([&image] { return std::filesystem::exists(image); })) << shell.output();
+  editAtRandom(image, 10);
+  ASSERT_TRUE(waitUntil([this] { return ::umount2(mountpoint_.c_str(), 0) == 0; }));
+  shell.wait();
+  expectMerged();
 }
 
 TEST_F(EndToEnd, ACopyThroughTheMountSurvivesKillingAndRestartingTheServer) {

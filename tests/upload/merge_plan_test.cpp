@@ -191,6 +191,43 @@ TEST(MergeOfAnEarlierRun, IsLookedForBeforeItIsAskedAgain) {
   EXPECT_EQ(plan.state(), MergeState::done);
 }
 
+TEST(MergeOfAnEarlierRun, IsAskedAgainWhenItFailedAfterItWasTaken) {
+  const FakeClock clock;
+  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+  EXPECT_EQ(plan.step(), Step::askStatus);
+  EXPECT_EQ(plan.state(), MergeState::done);
+  plan.statusAnswered(inState("Failed"));
+  EXPECT_EQ(plan.step(), Step::askMerge);
+  EXPECT_EQ(plan.state(), MergeState::asked);
+}
+
+TEST(MergeOfAnEarlierRun, StaysDoneWhateverElseTheServerTells) {
+  for (const HttpAnswer& answer :
+       {inState("Done"), inState("Copying"), inState("Active"), answered(200), answered(404),
+        answered(401), answered(503), lost()}) {
+    const FakeClock clock;
+    MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+    plan.statusAnswered(answer);
+    EXPECT_EQ(plan.step(), Step::end) << describe(answer);
+    EXPECT_EQ(plan.state(), MergeState::done) << describe(answer);
+    EXPECT_EQ(plan.problem(), "") << describe(answer);
+  }
+}
+
+TEST(MergeOfAnEarlierRun, IsWaitedForWhileTheServerMerges) {
+  FakeClock clock;
+  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+  plan.statusAnswered(inState("Merging"));
+  EXPECT_EQ(plan.step(), Step::askStatus);
+  EXPECT_EQ(plan.state(), MergeState::done);
+  EXPECT_TRUE(plan.isServerMerging());
+  EXPECT_GT(plan.time(), clock.now());
+  plan.statusAnswered(inState("Done"));
+  EXPECT_EQ(plan.step(), Step::end);
+  EXPECT_EQ(plan.state(), MergeState::done);
+  EXPECT_FALSE(plan.isServerMerging());
+}
+
 TEST(MergeOfAnEarlierRun, MayBeAskedAgainWhenItWasRefused) {
   const FakeClock clock;
   const MergePlan plan(MergeState::refused, clock.now(), UploadRules{}, clock);

@@ -66,8 +66,41 @@ TEST_F(MergeRequest, IsNotMadeAgainByALaterRun) {
   options.earlierMerge = MergeState::done;
   local.writeClusters(1);
   EXPECT_EQ(finish().status, ExitStatus::done);
-  EXPECT_THAT(service.calls(), ElementsAre("update"));
+  EXPECT_THAT(service.calls(), ElementsAre("update", "status"));
   EXPECT_THAT(mergeStates, IsEmpty());
+}
+
+TEST_F(MergeRequest, IsMadeAgainByALaterRunWhenItFailedOnTheServer) {
+  options.earlierMerge = MergeState::done;
+  service.setState("Failed");
+  service.setScript([this](const HttpRequest& request, HttpReply&) {
+    if (test::callOf(request) == "merge") {
+      service.setState("Done");
+    }
+  });
+  expectMergedOnce(finish());
+  EXPECT_THAT(service.calls(), ElementsAre("status", "merge", "status"));
+}
+
+TEST_F(MergeRequest, OfAnEarlierRunStaysDoneWhenTheServerDoesNotAnswer) {
+  options.earlierMerge = MergeState::done;
+  service.setScript([](const HttpRequest&, HttpReply& reply) { reply.fault = Fault::loseAnswer; });
+  EXPECT_EQ(finish().status, ExitStatus::done);
+  EXPECT_THAT(service.calls(), ElementsAre("status"));
+  EXPECT_THAT(mergeStates, IsEmpty());
+}
+
+TEST_F(MergeRequest, OfAnEarlierRunIsWatchedUntilItsOutcomeIsKnown) {
+  options.earlierMerge = MergeState::done;
+  service.setState("Merging");
+  service.setScript([this](const HttpRequest&, HttpReply&) {
+    if (service.calls().size() == 2) {
+      service.setState("Failed");
+    }
+  });
+  EXPECT_EQ(finish().status, ExitStatus::notMerged);
+  EXPECT_TRUE(service.asked("merge").empty());
+  EXPECT_THAT(mergeStates, ElementsAre(MergeState::refused));
 }
 
 TEST_F(MergeRequest, FollowsCheckpointSoThatARunAfterACrashKnows) {
@@ -166,12 +199,30 @@ TEST_F(MergeRequest, CanBeCancelled) {
 }
 
 TEST_F(MergeRequest, CountsWhenOnlyTheWaitForItsEndIsCancelled) {
-  service.setState("Merging");
+  // It tells nothing of a merge, and is asked a few times more.
+  service.setState("Active");
   start();
   auto outcome = beginToFinish();
   ASSERT_TRUE(service.waitFor([&] { return service.asked("status").size() == 1; }));
   uploader->cancel();
   expectMergedOnce(outcome.get());
+}
+
+TEST_F(MergeRequest, IsNotReportedAsMergedWhenCancelledWhileTheServerMerges) {
+  service.setState("Merging");
+  start();
+  auto outcome = beginToFinish();
+  ASSERT_TRUE(service.waitFor([&] {
+    local.clock().advance(1s);
+    uploader->wake();
+    return service.asked("status").size() >= 2;  // so the first answer has been heard
+  }));
+  uploader->cancel();
+  const UploadOutcome end = outcome.get();
+  EXPECT_EQ(end.status, ExitStatus::notMerged);
+  EXPECT_THAT(end.message, HasSubstr("still merging; `netcow upload -m "));
+  EXPECT_THAT(mergeStates, ElementsAre(MergeState::asked, MergeState::done));
+  EXPECT_EQ(status("state"), "cancelled");
 }
 
 TEST_F(MergeRequest, WhoseAnswerAnEarlierRunDidNotLiveToSeeIsLookedForFirst) {

@@ -17,9 +17,9 @@ namespace {
 namespace asio = boost::asio;
 
 // Several hundred requests, or a few with payload.
-constexpr std::size_t kInputBytes = 16 * 1024;
+constexpr std::size_t kInputBytes = std::size_t{16} << 10U;
 // What is read from the image for one client at a time: replies leave in sends of this size.
-constexpr std::size_t kOutputBytes = 256 * 1024;
+constexpr std::size_t kOutputBytes = std::size_t{256} << 10U;
 static_assert(kInputBytes >= ClientProtocol::kLongestMessage);
 
 }  // namespace

@@ -96,10 +96,11 @@ bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> pay
   if (!wanted || wanted->version < dnbd3::kLeastVersion) {
     return false;
   }
-  image_ = catalog_.open(wanted->name, wanted->revision);
-  if (!image_) {
+  auto found = catalog_.open(wanted->name, wanted->revision);
+  if (!found) {
     return false;
   }
+  image_ = std::make_unique<const ServedImage>(std::move(*found));
   const dnbd3::SelectReply answer = {std::min(wanted->version, dnbd3::kVersion),
                                      image_->image().name, image_->image().revision,
                                      image_->servedSize()};

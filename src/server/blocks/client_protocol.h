@@ -47,7 +47,7 @@ class ClientProtocol {
   std::optional<std::size_t> produce(std::span<std::byte> buffer);
 
   /// What was selected; null before that.
-  [[nodiscard]] const ServedImage* image() const { return image_ ? &*image_ : nullptr; }
+  [[nodiscard]] const ServedImage* image() const { return image_.get(); }
 
  private:
   using Payload = std::shared_ptr<const std::vector<std::byte>>;
@@ -71,8 +71,8 @@ class ClientProtocol {
 
   const ImageCatalog& catalog_;
   Payload otherServers_;
-  std::optional<ServedImage> image_;
-  Payload checksums_;  // read when they are first asked for
+  std::unique_ptr<const ServedImage> image_;  // null until one is selected
+  Payload checksums_;                         // read when they are first asked for
   std::deque<Reply> replies_;
 };
 

@@ -26,7 +26,7 @@ class ServedImage {
   [[nodiscard]] std::uint64_t servedSize() const;
 
   /// Fills `buffer` from `offset`; what lies behind the real end reads as zeros.
-  std::error_code read(std::span<std::byte> buffer, std::uint64_t offset) const;
+  [[nodiscard]] std::error_code read(std::span<std::byte> buffer, std::uint64_t offset) const;
 
  private:
   ImageName image_;

@@ -10,9 +10,9 @@ namespace {
 
 std::optional<char> decodeEscape(std::string_view digits) {
   unsigned value = 0;
-  const char* const end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
-  if (digits.size() != 2 || error != std::errc{} || stop != end) {
+  const auto [stop, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  if (digits.size() != 2 || error != std::errc{} || stop != digits.data() + digits.size()) {
     return std::nullopt;
   }
   return static_cast<char>(value);
@@ -77,9 +77,8 @@ const std::string* Form::find(const std::string& name) const {
 
 std::optional<std::uint64_t> parseNumber(std::string_view text) {
   std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc{} || stop != end) {
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || stop != text.data() + text.size()) {
     return std::nullopt;
   }
   return value;

@@ -6,7 +6,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <exception>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include "base/logging.h"
@@ -45,7 +45,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   using Body = http::vector_body<std::byte>;
 
   void readHeader() {
-    parser_.emplace();
+    parser_ = std::make_unique<http::request_parser<Body>>();
     parser_->body_limit(options_.longestBody);
     stream_.expires_after(options_.longestSilence);
     http::async_read_header(
@@ -177,7 +177,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   const HttpServerOptions& options_;
   const HttpHandler& handler_;
   beast::flat_buffer buffer_;
-  std::optional<http::request_parser<Body>> parser_;
+  std::unique_ptr<http::request_parser<Body>> parser_;  // of the request that is being read
   http::response<http::empty_body> invitation_;
   http::response<http::string_body> response_;
   std::size_t discarded_ = 0;

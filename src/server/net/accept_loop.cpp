@@ -19,8 +19,8 @@ constexpr std::chrono::milliseconds kPauseWithoutDescriptors(100);
 
 tcp::endpoint resolve(asio::io_context& context, const ListenAddress& address) {
   tcp::resolver resolver(context);
-  const auto found = resolver.resolve(address.host, std::to_string(address.port),
-                                      tcp::resolver::passive | tcp::resolver::numeric_service);
+  const auto found =
+      resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::passive);
   return found.begin()->endpoint();
 }
 

@@ -7,10 +7,21 @@
 #include "base/unique_fd.h"
 
 namespace netcow {
+namespace {
+
+/// How long another program, which looks at the registry just now, is waited for.
+constexpr int kBusyMilliseconds = 5000;
+
+/// SQLite would create it readable for everybody. It takes an empty file as a new database.
+void createForOwner(const std::string& path) {
+  // Closed before SQLite opens the file: closing it later would let go of SQLite's locks.
+  const UniqueFd created(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+}
+
+}  // namespace
 
 Database::Database(const std::string& path) : path_(path) {
-  // SQLite would create it readable for everybody. It takes an empty file as a new database.
-  const UniqueFd created(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  createForOwner(path);
   sqlite3* handle = nullptr;
   const int result =
       sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
@@ -18,7 +29,13 @@ Database::Database(const std::string& path) : path_(path) {
   if (result != SQLITE_OK) {
     fail("open");
   }
-  run("PRAGMA synchronous = FULL");
+  sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  // FULL would not sync the folder after a journal is unlinked. A power cut could bring the journal
+  // back, and with it roll back what had returned. WAL would do as well, but has two files more.
+  run("PRAGMA synchronous = EXTRA");
+  // The transaction takes the lock at once, and this mode never lets go of it: somebody who only
+  // looks at the file can hold up the start, but no statement after it.
+  run("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
 }
 
 void Database::run(const std::string& sql) {
@@ -45,7 +62,8 @@ Statement& Statement::bind(std::int64_t value) {
 }
 
 Statement& Statement::bind(const std::string& value) {
-  // SQLite copies the text (SQLITE_TRANSIENT, without the macro's old-style cast).
+  // SQLite copies the text (its SQLITE_TRANSIENT is this number as an old-style cast).
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   static const auto kCopy = reinterpret_cast<sqlite3_destructor_type>(std::intptr_t{-1});
   check(sqlite3_bind_text(statement_.get(), ++bound_, value.data(), static_cast<int>(value.size()),
                           kCopy));

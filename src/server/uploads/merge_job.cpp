@@ -37,7 +37,11 @@ namespace fs = std::filesystem;
 class MergeJob {
  public:
   MergeJob(Upload& upload, const ImageCatalog& catalog)
-      : upload_(upload), catalog_(catalog), record_(upload.record()), hidden_(hiddenPath()) {}
+      : upload_(upload),
+        catalog_(catalog),
+        record_(upload.record()),
+        sizes_(record_.sizes.value_or(MergeSizes{})),
+        hidden_(hiddenPath()) {}
 
   /// Steps 1 to 3. When this throws, no new revision is there.
   void publish() {
@@ -55,16 +59,17 @@ class MergeJob {
   }
 
   void giveUp(const std::string& why) {
-    ::unlink(hidden_.c_str());
+    // In this order: where the registry cannot be written, the merge stays accepted and is tried
+    // again, and then the image need not be made a second time.
     upload_.fail(why);
+    ::unlink(hidden_.c_str());
   }
 
  private:
   [[nodiscard]] fs::path hiddenPath() const {
     return catalog_.pathOf(record_.base).parent_path() /
-           (".netcow-merge-" + record_.uuid + "-" +
-            std::to_string(record_.sizes->originalFileSize) + "-" +
-            std::to_string(record_.sizes->newFileSize));
+           (".netcow-merge-" + record_.uuid + "-" + std::to_string(sizes_.originalFileSize) + "-" +
+            std::to_string(sizes_.newFileSize));
   }
 
   [[nodiscard]] fs::path target(std::uint16_t revision) const {
@@ -82,14 +87,15 @@ class MergeJob {
   }
 
   void makeImage() {
+    Session& session = upload_.sessionToMerge();
     if (fs::exists(fs::symlink_status(hidden_))) {
+      upload_.progress().totalClusters = session.localClusterCount();
+      upload_.progress().mergedClusters = upload_.progress().totalClusters.load();
       return;
     }
     checkBase();
-    Session& session = upload_.sessionToMerge();
-    const std::uint64_t visible =
-        std::min(record_.sizes->originalFileSize, record_.sizes->newFileSize);
-    auto error = session.setSizes(record_.sizes->newFileSize, visible);
+    const std::uint64_t visible = std::min(sizes_.originalFileSize, sizes_.newFileSize);
+    auto error = session.setSizes(sizes_.newFileSize, visible);
     if (!error) {
       error = session.checkpoint();
     }
@@ -100,7 +106,7 @@ class MergeJob {
                  {.baseFile = catalog_.pathOf(record_.base),
                   .outputFile = hidden_,
                   .originalFileSize = visible,
-                  .newFileSize = record_.sizes->newFileSize},
+                  .newFileSize = sizes_.newFileSize},
                  upload_.progress());
   }
 
@@ -121,7 +127,7 @@ class MergeJob {
     for (std::uint32_t number = record_.base.revision + 1U;
          number <= std::numeric_limits<std::uint16_t>::max(); ++number) {
       const auto revision = static_cast<std::uint16_t>(number);
-      if (fs::exists(fs::symlink_status(target(revision)))) {
+      if (isTaken(target(revision))) {
         continue;
       }
       upload_.chooseRevision(revision);
@@ -131,6 +137,12 @@ class MergeJob {
     }
     throw UserError("cannot merge: no revision of " + record_.base.name + " is free above " +
                     std::to_string(record_.base.revision));
+  }
+
+  /// Checksums that an image of earlier times left behind would be served as those of the new one.
+  [[nodiscard]] static bool isTaken(const fs::path& image) {
+    return fs::exists(fs::symlink_status(image)) ||
+           fs::exists(fs::symlink_status(image.native() + ".crc"));
   }
 
   /// False if the name is taken.
@@ -148,6 +160,7 @@ class MergeJob {
   Upload& upload_;
   const ImageCatalog& catalog_;
   const UploadRecord record_;
+  const MergeSizes sizes_;  // always there once a merge was accepted
   const fs::path hidden_;
 };
 

@@ -7,10 +7,11 @@
 namespace netcow {
 
 /// Merges an upload in the state `merging` into a new revision beside its base: the base's next
-/// one, or the next number that is free. Ends in the state done or failed; a merge that was
-/// cancelled (MergeProgress::cancel) stays `merging`. Goes on where a killed process stopped, and
-/// never makes a second revision. Throws when the registry or the folder of images fails at a
-/// moment that only the next start can put right.
+/// one, or the next number that neither an image nor a list of checksums has. Ends in the state
+/// done or failed; a merge that was cancelled (MergeProgress::cancel) stays `merging`. Goes on
+/// where a killed process stopped, and never makes a second revision. Throws when the registry or
+/// the folder of images fails and nothing can be recorded: the upload stays `merging`, and a later
+/// call goes on.
 void runMerge(Upload& upload, const ImageCatalog& catalog);
 
 }  // namespace netcow

@@ -8,7 +8,8 @@
 
 namespace netcow {
 
-MergeQueue::MergeQueue(Job job) : job_(std::move(job)), thread_([this] { work(); }) {}
+MergeQueue::MergeQueue(Job job, std::chrono::milliseconds pause)
+    : job_(std::move(job)), pause_(pause), thread_([this] { work(); }) {}
 
 MergeQueue::~MergeQueue() {
   stop();
@@ -39,7 +40,9 @@ void MergeQueue::work() {
     try {
       job_(*upload);
     } catch (const std::exception& error) {
-      spdlog::error("a merge stopped half-way and goes on at the next start: {}", error.what());
+      spdlog::error("upload {}: the merge stopped half-way and goes on in a while: {}",
+                    upload->record().uuid, error.what());
+      pause(upload);
     }
   }
 }
@@ -48,14 +51,37 @@ void MergeQueue::work() {
 std::shared_ptr<Upload> MergeQueue::take() {
   MutexLock lock(mutex_);
   current_.reset();
+  endPauses();
   while (!stopped_ && waiting_.empty()) {
-    changed_.wait(lock);
+    waitForChange(lock);
+    endPauses();
   }
   if (!stopped_) {
     current_ = std::move(waiting_.front());
     waiting_.pop_front();
   }
   return current_;
+}
+
+void MergeQueue::pause(std::shared_ptr<Upload> upload) {
+  const MutexLock lock(mutex_);
+  paused_.push_back({SteadyClock::now() + pause_, std::move(upload)});
+}
+
+void MergeQueue::endPauses() {
+  while (!paused_.empty() && paused_.front().until <= SteadyClock::now()) {
+    waiting_.push_back(std::move(paused_.front().upload));
+    paused_.pop_front();
+  }
+}
+
+/// Waits for a change or for the end of the first pause; may return early.
+void MergeQueue::waitForChange(MutexLock& lock) {
+  if (paused_.empty()) {
+    changed_.wait(lock);
+  } else {
+    changed_.waitFor(lock, paused_.front().until - SteadyClock::now());
+  }
 }
 
 }  // namespace netcow

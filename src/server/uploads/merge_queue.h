@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -17,8 +18,9 @@ class MergeQueue {
  public:
   using Job = std::function<void(Upload&)>;
 
-  /// Begins to work. `job` may throw; that is logged and the next one is taken.
-  explicit MergeQueue(Job job);
+  /// Begins to work. When `job` throws, that is logged, and the same upload is taken again after
+  /// `pause`; others need not wait for it.
+  explicit MergeQueue(Job job, std::chrono::milliseconds pause = std::chrono::seconds(10));
   /// As stop().
   ~MergeQueue();
   MergeQueue(const MergeQueue&) = delete;
@@ -30,13 +32,24 @@ class MergeQueue {
   void stop();
 
  private:
+  using SteadyClock = std::chrono::steady_clock;
+  struct Paused {
+    SteadyClock::time_point until;
+    std::shared_ptr<Upload> upload;
+  };
+
   void work();
   std::shared_ptr<Upload> take();
+  void pause(std::shared_ptr<Upload> upload);
+  void endPauses() NETCOW_REQUIRES(mutex_);
+  void waitForChange(MutexLock& lock) NETCOW_REQUIRES(mutex_);
 
   const Job job_;
+  const std::chrono::milliseconds pause_;
   Mutex mutex_;
   ConditionVariable changed_;
   std::deque<std::shared_ptr<Upload>> waiting_ NETCOW_GUARDED_BY(mutex_);
+  std::deque<Paused> paused_ NETCOW_GUARDED_BY(mutex_);  // in the order of their times
   std::shared_ptr<Upload> current_ NETCOW_GUARDED_BY(mutex_);
   bool stopped_ NETCOW_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
