@@ -309,5 +309,24 @@ TEST(Crash, NeverRunsOutOfTables) {
   }
 }
 
+/// Nor does what was in such a table come back when the next one takes its place.
+TEST(Crash, BringsBackNothingOfATableThatAPowerCutTook) {
+  SeededRandom random;
+  for (int i = 0; i < 2'000 / static_cast<int>(kLookAtEach) && !HasFailure(); ++i) {
+    ScriptedSession run(random);
+    run.run('s', 1);  // the last cluster of the first table is the first to get a table
+    run.machine.stopAfter = run.machine.changes + random.between(4, 9);
+    run.run('c', 0);
+    run.crash(Rule::powerCut);
+    EXPECT_TRUE(run.reopen());
+    run.run('w', 5);  // in the third table
+    run.machine.stopAfter = run.machine.changes + random.between(3, 8);
+    run.run('c', 0);
+    run.crash(Rule::powerCut);
+    EXPECT_TRUE(run.reopen());
+    EXPECT_EQ(run.wrong, "");
+  }
+}
+
 }  // namespace
 }  // namespace netcow::test
