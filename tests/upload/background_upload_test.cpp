@@ -22,7 +22,7 @@ TEST_F(BackgroundUpload, SendsAClusterAMinuteAfterItsLastChange) {
   EXPECT_TRUE(service.asked("update").empty());
   EXPECT_EQ(status("modifiedClusters"), "1");
   passTime(10s);
-  ASSERT_TRUE(service.waitFor([&] { return local.dirtyClusters() == 0; }));
+  ASSERT_TRUE(service.waitFor([&] { return local.info(3).uploads == 1; }));
   passTime(5s);
   EXPECT_TRUE(service.bodies() == local.expectedBodies());
   EXPECT_EQ(service.asked("update").size(), 1U);
