@@ -37,7 +37,7 @@ struct ClusterInfo {
 
 /// The local half of a writable image: which blocks are local, and their content.
 ///
-/// Lives in a directory of the format of FORMATS (docs/formats/session.md). Knows nothing of the
+/// Lives in a directory of the format of docs/formats/session.md. Knows nothing of the
 /// base: a block that is not local is somebody else's to find.
 ///
 /// Thread-safety: all methods may be called from any thread at any time, with one exception:

@@ -28,7 +28,8 @@ void overwrite(const std::string& path, std::streamoff offset, std::vector<unsig
   ASSERT_TRUE(file.good());
 }
 
-// Places as FORMATS says: L1 at 320, the first L2 table at 65536, entries of 64 bytes.
+// Places as docs/formats/session.md says: L1 at 320, the first L2 table at 65536, entries of 64
+// bytes.
 const Damage kDamages[] = {
     {"MetaMissing", [](const std::string& d) { std::filesystem::remove(d + "/meta"); },
      "the file `meta` is missing"},
