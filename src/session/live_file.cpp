@@ -78,11 +78,14 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
 
 std::error_code LiveFile::beginMetaChange() {
   const MutexLock lock(mutex_);
-  if (++metaChanges_ > 1) {
+  ++metaChanges_;
+  if (marked_) {
     return {};
   }
   header_.flags = header_.flags | LiveHeader::kMetaChanging;
-  return writeLiveHeader();
+  const auto error = writeLiveHeader();
+  marked_ = !error;
+  return error;
 }
 
 std::error_code LiveFile::endMetaChange(File& metaFile) {
@@ -96,6 +99,7 @@ std::error_code LiveFile::endMetaChange(File& metaFile) {
   }
   header_.metaModified = meta.modifiedNanoseconds;
   header_.flags = header_.flags & ~LiveHeader::kMetaChanging;
+  marked_ = false;
   return writeLiveHeader();
 }
 

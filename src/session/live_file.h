@@ -56,7 +56,8 @@ class LiveFile {
                                 File& dataFile, std::unique_ptr<LiveFile>& live);
 
   TableFile& tables() { return tables_; }
-  /// Called round every change of `meta`; changes may overlap.
+  /// Called round every change of `meta`; changes may overlap. The end is called also when the
+  /// beginning failed, after which nothing may be changed.
   std::error_code beginMetaChange();
   std::error_code endMetaChange(File& metaFile);
   /// From now on this `live` is dropped by who opens it.
@@ -73,6 +74,7 @@ class LiveFile {
   Mutex mutex_;
   LiveHeader header_ NETCOW_GUARDED_BY(mutex_);
   int metaChanges_ NETCOW_GUARDED_BY(mutex_) = 0;  ///< begun and not ended
+  bool marked_ NETCOW_GUARDED_BY(mutex_) = false;  ///< the file says that `meta` is changing
 };
 
 /// Marks a `live` that is about to be written back to `meta`, so that a second try after a kill
