@@ -57,8 +57,7 @@ class PlainImage {
   std::byte* bytes_ = nullptr;
 };
 
-/// A base image that is zeros but for the surroundings of some places, where each byte tells its
-/// offset. Cheap to make, whatever the size.
+/// What a test's base image holds at an offset, so that a byte from another place is noticed.
 inline std::byte patternByte(std::uint64_t offset) {
   return static_cast<std::byte>((offset / 512 * 37 + offset % 512 + 1) & 0xFFU);
 }
