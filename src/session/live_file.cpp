@@ -16,6 +16,12 @@ std::span<std::byte> bytesOf(T& value) {
   return std::as_writable_bytes(std::span(&value, 1));
 }
 
+/// The text that a field holds, also one that nothing ends.
+template <std::size_t N>
+std::string textOf(const char (&from)[N]) {
+  return {from, std::find(from, from + N, '\0')};
+}
+
 template <std::size_t N>
 void copyText(char (&to)[N], const std::string& text) {
   const std::size_t length = std::min(text.size(), N - 1);
@@ -171,7 +177,7 @@ LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, Fi
   }
   if (header.magic != kLiveMagic) {
     drop("the program ended before it had begun");
-  } else if (folder.bootId() != header.bootId) {
+  } else if (folder.bootId() != textOf(header.bootId)) {
     drop("the machine went down while the session was open");
   } else if ((header.flags & LiveHeader::kSyncFailed) != 0) {
     drop("the disk failed to write back while the session was open");

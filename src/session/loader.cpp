@@ -2,15 +2,21 @@
 #include "session/loader.h"
 
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "base/errors.h"
 #include "session/table_file.h"
+#include "session/used_places.h"
 
 namespace netcow {
 namespace {
 
 constexpr const char* kAdvice = "; restore the file from a backup or start a new session with -c";
+
+/// Behind it the end of a cluster would no longer be an offset in a file.
+constexpr std::uint64_t kLastClusterOffset =
+    (std::numeric_limits<std::int64_t>::max() / kClusterSize - 1) * kClusterSize;
 
 /// Loads one session; the steps share what they found.
 class Loader {
@@ -35,6 +41,9 @@ class Loader {
       check(tables.readHeader(newer), "live");
       if (!whyUnusable(newer, static_cast<std::uint64_t>(newer.metaSize)).empty()) {
         damaged("live", "has a header that makes no sense");
+      }
+      if (!sameLayout(newer, loaded_.header)) {
+        damaged("live", "lays its tables out in another way than meta");
       }
       loaded_.header = newer;
       readTables(tables, "live", loaded_.header.nextL2);
@@ -67,6 +76,11 @@ class Loader {
       throwErrno(error.value(), "cannot open " + folder_.path() + "/" + name);
     }
     return file;
+  }
+
+  static bool sameLayout(const MetaHeader& one, const MetaHeader& other) {
+    return one.startL1 == other.startL1 && one.startL2 == other.startL2 &&
+           one.metaSize == other.metaSize && one.maxImageSize == other.maxImageSize;
   }
 
   void openFiles() {
@@ -106,7 +120,6 @@ class Loader {
       damaged("data", "is truncated: " + std::to_string(loaded_.dataBytes) +
                           " bytes, clusters reach to " + std::to_string(next));
     }
-    offsetUsed_.assign(loaded_.dataBytes / kClusterSize + 1, false);
   }
 
   /// Takes in the tables that are not there yet: call it for `live` first, then for `meta`.
@@ -165,13 +178,12 @@ class Loader {
     }
     const auto place = static_cast<std::uint64_t>(offset);
     if (offset < static_cast<std::int64_t>(kFirstClusterOffset) || place % kClusterSize != 0 ||
-        place / kClusterSize >= offsetUsed_.size()) {
+        place > loaded_.dataBytes || place > kLastClusterOffset) {
       damaged(name, "has an offset out of range: " + where + " lies at " + std::to_string(offset));
     }
-    if (offsetUsed_[place / kClusterSize]) {
+    if (!usedPlaces_.take(place)) {
       damaged(name, "uses offset " + std::to_string(offset) + " of data twice: see " + where);
     }
-    offsetUsed_[place / kClusterSize] = true;
     std::uint64_t last = kBlocksPerCluster;
     while (last > 0 && !entry.bits.test(last - 1)) {
       --last;
@@ -185,15 +197,11 @@ class Loader {
   /// never got an entry is free again.
   void recountSpace() {
     std::int32_t tables = 0;
-    std::int64_t next = static_cast<std::int64_t>(kFirstClusterOffset);
     for (std::uint64_t i = 0; i < indexUsed_.size(); ++i) {
       tables = indexUsed_[i] ? static_cast<std::int32_t>(i) + 1 : tables;
     }
-    for (std::uint64_t i = 0; i < offsetUsed_.size(); ++i) {
-      next = offsetUsed_[i] ? static_cast<std::int64_t>((i + 1) * kClusterSize) : next;
-    }
     loaded_.header.nextL2 = tables;
-    loaded_.header.nextClusterOffset = next;
+    loaded_.header.nextClusterOffset = static_cast<std::int64_t>(usedPlaces_.end());
   }
 
   static void lockSession(Folder& folder, File& meta);
@@ -203,8 +211,8 @@ class Loader {
   const Clock& clock_;
   LoadedSession loaded_;
   MetaLayout layout_{};
-  std::vector<bool> indexUsed_;   ///< by table index
-  std::vector<bool> offsetUsed_;  ///< by offset in `data` / kClusterSize
+  std::vector<bool> indexUsed_;  ///< by table index
+  UsedPlaces usedPlaces_;
 };
 
 void Loader::lockSession(Folder& folder, File& meta) {
