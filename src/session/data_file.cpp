@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/data_file.h"
 
-#include <cerrno>
-#include <limits>
 #include <vector>
 
-#include "base/errors.h"
 #include "format/geometry.h"
 
 namespace netcow {
@@ -13,9 +10,6 @@ namespace netcow {
 std::error_code DataFile::allocate(std::int64_t& offset) {
   const MutexLock lock(mutex_);
   const std::uint64_t end = static_cast<std::uint64_t>(nextOffset_) + kClusterSize;
-  if (end > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    return errnoCode(EFBIG);
-  }
   if (fileBytes_ < end) {
     const auto error = file_.resize(end);
     // An entry without local blocks points here too: no checkpoint may name a place behind the end.

@@ -25,11 +25,12 @@ void syncOrMark(Folder& folder, File& file, const char* name) {
   }
 }
 
-/// Writes every table to `meta` as it is in memory, and makes that durable; in the order of a
+/// Writes to `meta` what is newer in memory, and makes that durable; in the order of a
 /// checkpoint, see checkpoint.h.
 void writeBack(Folder& folder, LoadedSession& loaded, const Clock& clock) {
   const std::string where = "cannot write " + folder.path() + "/meta";
   TableFile meta(*loaded.meta, 0, layoutOf(loaded.header));
+  const bool all = loaded.live == LiveState::dropped;
   syncOrMark(folder, *loaded.data, "data");
   auto entries = std::make_unique<TableEntries>();
   std::vector<TableIndex> indexes(loaded.map->tableCount(), TableIndex(kNoTable));
@@ -39,8 +40,11 @@ void writeBack(Folder& folder, LoadedSession& loaded, const Clock& clock) {
     if (table == nullptr) {
       continue;
     }
-    encodeTable(*table, clock, *entries);
-    check(meta.writeTable(table->index, *entries), where);
+    // Whatever `live` does not hold stays as it is: by that an opener after a kill knows it again.
+    if (all || loaded.fromLive[number]) {
+      encodeTable(*table, clock, *entries);
+      check(meta.writeTable(table->index, *entries), where);
+    }
     indexes[number] = table->index;
     newTables = !table->inMeta.exchange(true) || newTables;
   }
