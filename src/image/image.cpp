@@ -56,6 +56,20 @@ std::error_code Image::State::growTo(std::uint64_t end) {
   return session->setSizes(end, session->validRemoteSize());
 }
 
+std::error_code Image::State::growToAtLeast(std::uint64_t end) {
+  const WriterLock lock(sizeMutex);
+  return end > session->imageSize() ? growTo(end) : std::error_code{};
+}
+
+/// Space is not worth an error: what cannot be given back now is with the next change of size.
+void Image::State::releaseBehindEnd() {
+  if (!session->holdsSpaceBehindEnd() || session->checkpoint()) {
+    return;
+  }
+  const ReaderLock lock(sizeMutex);
+  static_cast<void>(session->releaseBehindEnd());
+}
+
 std::error_code Image::resize(std::uint64_t size) {
   if (!writable()) {
     return errnoCode(EROFS);
@@ -63,12 +77,18 @@ std::error_code Image::resize(std::uint64_t size) {
   if (size > maxSize()) {
     return errnoCode(EFBIG);
   }
-  const WriterLock lock(state_->sizeMutex);
-  Session& session = *state_->session;
-  if (size >= session.imageSize()) {
-    return state_->growTo(size);
+  {
+    const WriterLock lock(state_->sizeMutex);
+    Session& session = *state_->session;
+    if (size >= session.imageSize()) {
+      return state_->growTo(size);
+    }
+    if (const auto error = session.setSizes(size, std::min(session.validRemoteSize(), size))) {
+      return error;
+    }
   }
-  return session.setSizes(size, std::min(session.validRemoteSize(), size));
+  state_->releaseBehindEnd();
+  return {};
 }
 
 }  // namespace netcow

@@ -44,17 +44,31 @@ struct Image::State {
   void readNotLocal(std::span<std::byte> buffer, std::uint64_t offset,
                     std::vector<RemotePart>& remote) const;
   std::error_code growTo(std::uint64_t end) NETCOW_REQUIRES(sizeMutex);
+  std::error_code growToAtLeast(std::uint64_t end);
+  void releaseBehindEnd();
   std::error_code zeroBehindEnd(std::uint64_t end) NETCOW_REQUIRES(sizeMutex);
+  /// Fills to be started once the size lock is released.
+  using Fills = std::array<std::shared_ptr<BlockFill>, 2>;
   /// One write on its way.
   struct Write {
     std::span<const std::byte> bytes;
     std::uint64_t offset;
     Completion done;                              ///< unless it became part of `operation`
     std::shared_ptr<PendingOperation> operation;  ///< if it has to wait for a fill
-    std::array<std::shared_ptr<BlockFill>, 2> newFills;
+    Fills newFills;
   };
   std::error_code beginWrite(Write& write) NETCOW_REQUIRES_SHARED(sizeMutex);
   std::error_code beginGrowingWrite(Write& write) NETCOW_REQUIRES(sizeMutex);
+  std::error_code zeroInside(std::uint64_t begin, std::uint64_t end,
+                             const std::shared_ptr<PendingOperation>& operation);
+  std::error_code zeroPart(std::uint64_t begin, std::uint64_t end,
+                           const std::shared_ptr<PendingOperation>& operation, Fills& newFills)
+      NETCOW_REQUIRES_SHARED(sizeMutex);
+  std::error_code zeroPartOfBlock(std::uint64_t begin, std::uint64_t end,
+                                  const std::shared_ptr<PendingOperation>& operation,
+                                  std::shared_ptr<BlockFill>& newFill)
+      NETCOW_REQUIRES_SHARED(sizeMutex);
+  void startFills(Fills& newFills);
   void startFill(std::shared_ptr<BlockFill> fill);
   void finishFill(BlockFill& fill, const std::error_code& readError);
   std::error_code storeFill(BlockFill& fill, const std::vector<PartialWrite>& writes)

@@ -70,11 +70,7 @@ void Image::write(std::span<const std::byte> bytes, std::uint64_t offset, Comple
     return;
   }
   write.operation->report(error);
-  for (auto& fill : write.newFills) {
-    if (fill != nullptr) {
-      state_->startFill(std::move(fill));
-    }
-  }
+  state_->startFills(write.newFills);
 }
 
 /// What can be done at once is done; `newFills` are the caller's to start without the lock.
@@ -110,6 +106,14 @@ std::error_code Image::State::beginGrowingWrite(Write& write) {
   }
   const std::uint64_t size = std::max(end, session->imageSize());
   return session->setSizes(size, session->validRemoteSize());
+}
+
+void Image::State::startFills(Fills& newFills) {
+  for (auto& fill : newFills) {
+    if (fill != nullptr) {
+      startFill(std::move(fill));
+    }
+  }
 }
 
 void Image::State::startFill(std::shared_ptr<BlockFill> fill) {
