@@ -125,7 +125,7 @@ class Loader {
     const MetaLayout layout = layoutOf(newer);
     if (!whyUnusable(newer, static_cast<std::uint64_t>(newer.metaSize)).empty() ||
         newer.maxImageSize != loaded_.header.maxImageSize || layout.startL1 != layout_.startL1 ||
-        layout.startL2 != layout_.startL2) {
+        layout.startL2 != layout_.startL2 || layout.metaSize != layout_.metaSize) {
       found_({FindingKind::tablesDiffer, "live", "has a header that makes no sense"});
       return;
     }

@@ -80,7 +80,14 @@ void work(Session& session, FakeClock& clock) {
     demand(!session.write(std::span(content).first(length), offset), "a session can be written");
   }
   demand(!session.zeroLocal(1, session.maxImageSize() - 1), "a session can be zeroed");
+  const std::uint64_t firstPart =
+      roundDown(std::min(3 * kClusterSize, session.maxImageSize()), kBlockSize);
+  demand(!session.zero(0, firstPart), "a part of a session can be zeroed");
   demand(!session.setSizes(session.maxImageSize(), kBlockSize), "a session can be resized");
+  std::uint64_t found = 0;
+  demand(!session.findData(0, session.imageSize(), found) &&
+             !session.findHole(found, session.imageSize(), found),
+         "data and holes can be found");
   clock.advance(std::chrono::seconds(100));
   for (int i = 0; i < 3; ++i) {
     if (const auto cluster = session.takeDirty(clock.now())) {
@@ -88,6 +95,10 @@ void work(Session& session, FakeClock& clock) {
       session.acknowledgeUpload(*cluster, snapshot.changes);
     }
   }
+  const std::uint64_t smallest = std::min(kBlockSize, session.maxImageSize());
+  demand(!session.setSizes(smallest, smallest) && !session.checkpoint() &&
+             !session.releaseBehindEnd() && !session.holdsSpaceBehindEnd(),
+         "what lies behind the end can be given back");
 }
 
 void openAndUse(SimulatedMachine& machine) {
