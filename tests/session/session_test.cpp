@@ -271,6 +271,14 @@ TEST_F(SessionTest, AgreesWithAModelOverKillsAndCloses) {
         }
         break;
       }
+      case 4: {
+        const std::uint64_t count = random.between(0, 5);
+        ASSERT_FALSE(session->zero(first * kBlockSize, count * kBlockSize));
+        for (std::uint64_t i = 0; i < count; ++i) {
+          model[first + i] = blockOf(0);
+        }
+        break;
+      }
       case 3: {
         if (const auto entry = model.find(first); entry != model.end()) {
           const std::uint64_t from = random.between(0, kBlockSize - 1);
