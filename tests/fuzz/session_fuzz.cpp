@@ -69,6 +69,17 @@ bool canBeRead(SimulatedMachine& machine, const Clock& clock) {
   }
 }
 
+/// How many findings keep a session from being opened, when none ends the search.
+std::size_t findings(SimulatedMachine& machine, const Clock& clock) {
+  const auto folder = openSimulatedFolder(machine);
+  std::size_t unsound = 0;
+  examineSession(*folder, LoadFor::reading, clock, [&unsound](const Finding& finding) {
+    demand(finding.what.find('\n') == std::string::npos, "a finding is one line");
+    unsound += finding.kindClass().unsound ? 1 : 0;
+  });
+  return unsound;
+}
+
 /// Changes a session in every way there is, near its places of interest.
 void work(Session& session, FakeClock& clock) {
   const std::uint64_t last = roundDown(session.maxImageSize() - 1, kBlockSize);
@@ -104,6 +115,7 @@ void work(Session& session, FakeClock& clock) {
 void openAndUse(SimulatedMachine& machine) {
   FakeClock clock;
   const bool readable = canBeRead(machine, clock);
+  demand((findings(machine, clock) == 0) == readable, "a session is sound if it can be opened");
   demand(machine.changes == 0, "reading changes nothing");
   std::unique_ptr<Session> session;
   try {
