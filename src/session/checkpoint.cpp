@@ -69,8 +69,10 @@ std::error_code Checkpointer::runLocked() {
   if (error) {
     // Nothing was promised yet: the next checkpoint writes it all again.
     putBack(clusters);
+    return error;
   }
-  return error;
+  header_.confirmDurable();
+  return {};
 }
 
 std::vector<Checkpointer::Change> Checkpointer::collect(
