@@ -53,10 +53,12 @@ void checkSettings(const NewSession& settings) {
   }
 }
 
-/// Removes what an earlier session left, if it holds nothing; `meta` first, so that a process
-/// killed on the way leaves no half of a session. The lock of that session is held in what is
-/// returned, so that nobody opens it meanwhile.
-LoadedSession clearFolder(Folder& folder, const Clock& clock) {
+/// What `meta` is called while a session that holds nothing is being removed. It says that the rest
+/// may go too, where a process was killed on the way.
+constexpr const char* kDiscardedMeta = "meta.discarded";
+
+/// Refuses a folder that holds changes, else says that what it holds may be removed.
+LoadedSession discardMeta(Folder& folder, const Clock& clock) {
   LoadedSession old;
   std::unique_ptr<File> file;
   if (!folder.openReadOnly("meta", file)) {
@@ -69,6 +71,10 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
       throw UserError("the folder " + folder.path() +
                       " holds a session with changes; go on with it by -L, or name another folder");
     }
+    check(folder.rename("meta", kDiscardedMeta), "cannot rename " + folder.path() + "/meta");
+    check(folder.sync(), "cannot sync the folder " + folder.path());
+  } else if (!folder.open(kDiscardedMeta, old.meta)) {
+    lockSession(folder, *old.meta);
   } else if (!folder.openReadOnly("data", file)) {
     std::uint64_t bytes = 0;
     check(file->size(bytes), "cannot read " + folder.path() + "/data");
@@ -78,7 +84,14 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
                       "name another folder");
     }
   }
-  for (const char* name : {"meta", "live", "data", "origin.json", "meta.new"}) {
+  return old;
+}
+
+/// Removes what an earlier session left, if it holds nothing. The lock of that session is held in
+/// what is returned, so that nobody opens it meanwhile.
+LoadedSession clearFolder(Folder& folder, const Clock& clock) {
+  LoadedSession old = discardMeta(folder, clock);
+  for (const char* name : {"live", "data", "origin.json", "meta.new", kDiscardedMeta}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);
