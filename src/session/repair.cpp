@@ -111,8 +111,8 @@ class Repairer {
       header.nextL2 = session.header.nextL2;
       header.nextClusterOffset = session.header.nextClusterOffset;
       check(meta.writeHeader(header), "write", "meta");
-      report_.done.push_back("counted tables and space anew: " + std::to_string(header.nextL2) +
-                             " tables, the next cluster goes to " +
+      report_.done.push_back("counted anew: tables in use: " + std::to_string(header.nextL2) +
+                             ", the next cluster goes to " +
                              std::to_string(header.nextClusterOffset) + " of data");
     }
     check(session.meta->sync(), "sync", "meta");
