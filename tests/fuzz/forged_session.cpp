@@ -255,13 +255,45 @@ class Forger {
 
 }  // namespace
 
+namespace {
+
+/// Makes `live` name `meta` as it is now: as if our own program had changed it.
+void makeLiveFollowMeta(SimulatedMachine& machine) {
+  const auto folder = openSimulatedFolder(machine);
+  std::unique_ptr<File> meta;
+  std::unique_ptr<File> live;
+  MetaHeader header;
+  std::uint64_t size = 0;
+  if (folder->open("meta", meta) || folder->open("live", live) || meta->size(size) ||
+      meta->read(std::as_writable_bytes(std::span(&header, 1)), 0) ||
+      !whyUnusable(header, size).empty()) {
+    return;
+  }
+  TableFile tables(*meta, 0, layoutOf(header));
+  MetaSums sums;
+  demand(!readMetaSums(tables, sums), "meta can be read");
+  const std::vector<LittleEndian<std::uint64_t>> sumsOfTables(sums.tables.begin(),
+                                                              sums.tables.end());
+  const LittleEndian<std::uint64_t> digest = sums.total();
+  demand(!live->write(std::as_bytes(std::span(sumsOfTables)), kLiveSums) &&
+             !live->write(std::as_bytes(std::span(&digest, 1)), offsetof(LiveHeader, metaDigest)),
+         "live can be written");
+}
+
+}  // namespace
+
 void forgeSession(FuzzInput& input, SimulatedMachine& machine) {
   const std::size_t maximum = kMaximumOf[input.byte() % std::size(kMaximumOf)];
-  machine.disk = cachedSession(maximum, input.byte() % endings);
+  const std::uint8_t ending = input.byte();
+  machine.disk = cachedSession(maximum, ending % endings);
   Forger forger(input, machine, MetaLayout::forMaxImageSize(kMaxima[maximum]));
   while (!input.empty()) {
     forger.change();
   }
+  if (ending / endings % 2 != 0) {
+    makeLiveFollowMeta(machine);
+  }
+  machine.calls = machine.changes = 0;
 }
 
 }  // namespace netcow::test

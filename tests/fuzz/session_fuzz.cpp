@@ -69,6 +69,17 @@ bool canBeRead(SimulatedMachine& machine, const Clock& clock) {
   }
 }
 
+/// How many findings keep a session from being opened, when none ends the search.
+std::size_t findings(SimulatedMachine& machine, const Clock& clock) {
+  const auto folder = openSimulatedFolder(machine);
+  std::size_t unsound = 0;
+  examineSession(*folder, LoadFor::reading, clock, [&unsound](const Finding& finding) {
+    demand(finding.what.find('\n') == std::string::npos, "a finding is one line");
+    unsound += finding.kindClass().unsound ? 1 : 0;
+  });
+  return unsound;
+}
+
 /// Changes a session in every way there is, near its places of interest.
 void work(Session& session, FakeClock& clock) {
   const std::uint64_t last = roundDown(session.maxImageSize() - 1, kBlockSize);
@@ -79,9 +90,15 @@ void work(Session& session, FakeClock& clock) {
         std::min<std::uint64_t>(content.size(), last + kBlockSize - offset);
     demand(!session.write(std::span(content).first(length), offset), "a session can be written");
   }
-  demand(!session.zeroLocal(kBlockSize / 2, session.maxImageSize() - kBlockSize / 2),
-         "a session can be zeroed");
+  demand(!session.zeroLocal(1, session.maxImageSize() - 1), "a session can be zeroed");
+  const std::uint64_t firstPart =
+      roundDown(std::min(3 * kClusterSize, session.maxImageSize()), kBlockSize);
+  demand(!session.zero(0, firstPart), "a part of a session can be zeroed");
   demand(!session.setSizes(session.maxImageSize(), kBlockSize), "a session can be resized");
+  std::uint64_t found = 0;
+  demand(!session.findData(0, session.imageSize(), found) &&
+             !session.findHole(found, session.imageSize(), found),
+         "data and holes can be found");
   clock.advance(std::chrono::seconds(100));
   for (int i = 0; i < 3; ++i) {
     if (const auto cluster = session.takeDirty(clock.now())) {
@@ -89,11 +106,16 @@ void work(Session& session, FakeClock& clock) {
       session.acknowledgeUpload(*cluster, snapshot.changes);
     }
   }
+  const std::uint64_t smallest = std::min(kBlockSize, session.maxImageSize());
+  demand(!session.setSizes(smallest, smallest) && !session.checkpoint() &&
+             !session.releaseBehindEnd() && !session.holdsSpaceBehindEnd(),
+         "what lies behind the end can be given back");
 }
 
 void openAndUse(SimulatedMachine& machine) {
   FakeClock clock;
   const bool readable = canBeRead(machine, clock);
+  demand((findings(machine, clock) == 0) == readable, "a session is sound if it can be opened");
   demand(machine.changes == 0, "reading changes nothing");
   std::unique_ptr<Session> session;
   try {
