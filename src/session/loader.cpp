@@ -122,10 +122,11 @@ class Loader {
   void readLiveHeader(TableFile& tables) {
     MetaHeader newer;
     check(tables.readHeader(newer), "live");
-    const MetaLayout layout = layoutOf(newer);
+    const MetaHeader& older = loaded_.header;
     if (!whyUnusable(newer, static_cast<std::uint64_t>(newer.metaSize)).empty() ||
-        newer.maxImageSize != loaded_.header.maxImageSize || layout.startL1 != layout_.startL1 ||
-        layout.startL2 != layout_.startL2 || layout.metaSize != layout_.metaSize) {
+        newer.creationTime != older.creationTime || newer.maxImageSize != older.maxImageSize ||
+        newer.metaSize != older.metaSize || newer.startL1 != older.startL1 ||
+        newer.startL2 != older.startL2) {
       found_({FindingKind::tablesDiffer, "live", "has a header that makes no sense"});
       return;
     }

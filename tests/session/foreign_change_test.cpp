@@ -189,5 +189,19 @@ TEST_F(ForeignChange, InALiveOfAnotherVersionDoesNotMatterAfterThePowerWasCut) {
   EXPECT_EQ(refusal(), std::nullopt);
 }
 
+/// Found by damaging sessions at random: recovery wrote such a header to `meta`, which could never
+/// be opened again.
+TEST_F(ForeignChange, InALiveWhoseHeaderIsNotThatOfItsMetaIsRefused) {
+  constexpr std::uint64_t kLiveMeta = 131'072;  // where the bytes of `meta` begin in `live`
+  const SimulatedDisk before = machine_.disk;
+  for (const std::uint64_t field : {32U, 36U, 48U, 64U, 72U}) {
+    changeByte("live", kLiveMeta + field + 1);
+    const auto line = refusal();
+    ASSERT_TRUE(line.has_value()) << field;
+    EXPECT_NE(line->find("live has a header that makes no sense"), std::string::npos) << *line;
+    machine_.disk = before;
+  }
+}
+
 }  // namespace
 }  // namespace netcow::test
