@@ -18,6 +18,13 @@ class SeededRandom {
     std::cout << "seed: NETCOW_SEED=" << seed << std::endl;
   }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
+  /// Random numbers of their own for the n-th of many cases, so that it can be run alone.
+  [[nodiscard]] SeededRandom ofCase(std::uint64_t n) const {
+    SeededRandom one(*this);
+    std::seed_seq sequence{seed_ & 0xFFFF'FFFFU, seed_ >> 32U, n & 0xFFFF'FFFFU, n >> 32U};
+    one.engine_.seed(sequence);
+    return one;
+  }
   /// From `low` to `high`, both included.
   std::uint64_t between(std::uint64_t low, std::uint64_t high) {
     return std::uniform_int_distribution<std::uint64_t>(low, high)(engine_);
