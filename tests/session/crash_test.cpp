@@ -37,7 +37,7 @@ void forEachShortScript(std::size_t onNew, std::size_t onUploaded, Visit visit) 
 TEST(Crash, AtEveryChangeOfEveryShortScriptLosesNothing) {
   SeededCases cases;
   const std::uint64_t before = CrashExaminer::states();
-  const CrashDepth depth{longRun() ? 40U : 1U, false, kLookAtEach};
+  const CrashDepth depth{longRun() ? 20U : 1U, false, kLookAtEach};
   forEachShortScript(
       3, longRun() ? 3 : 2, [&](const std::string& prefix, const std::string& script) {
         cases.run(

@@ -138,6 +138,10 @@ void ScriptedSession::step(char name, std::uint64_t place) {
       return answerBase();
     case 'z':
       return discard(pick(kDiscarded, place).first, pick(kDiscarded, place).count);
+    case 'e':
+      answerBase();
+      succeeded(image->reserve(pick(kStraddling, place).first * kSectorSize, kBlockSize, true));
+      return;
     case 'f':
       return checkpoint(image->flush());
     case 'c':

@@ -20,6 +20,7 @@ namespace netcow::test {
 ///   w whole blocks   p a part of a block   s across a border   z discard
 ///   f fsync   c checkpoint, as the timer makes it   d shrink   g grow
 ///   u upload acknowledged   b upload begun, which the next u acknowledges
+///   e space reserved
 ///   h a part of a block whose rest the base holds back   a the base answers
 ///   r close and open   k kill and open   x power cut and open
 /// Where a step acts depends on `place`, which a script counts up; few places, so that steps meet.
@@ -31,7 +32,7 @@ class ScriptedSession {
 
   /// What all short scripts are made of, and what only long ones are.
   static constexpr std::string_view kSteps = "wpszfcdgurkx";
-  static constexpr std::string_view kAllSteps = "wpszfcdguhabrkx";
+  static constexpr std::string_view kAllSteps = "wpszfcdguhaberkx";
 
   /// Does one step. Once the machine has stopped, steps have no effect. Ends with `wrong` set if
   /// the session broke a promise that shows at once.

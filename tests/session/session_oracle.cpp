@@ -83,6 +83,7 @@ Tag SessionContent::read(std::uint64_t sector) const {
 void SessionOracle::adopt(const SessionContent& content) {
   blocks_.clear();
   underWay_.clear();
+  ended_.clear();
   growths_.clear();
   ++moment_;
   for (const auto& [number, cluster] : content.clusters) {
@@ -104,15 +105,17 @@ void SessionOracle::allow(std::uint64_t sector, Tag tag) {
   known.sinceCheckpoint.push_back({tag, moment_});
 }
 
-/// The newest write of a tag has ended, so nothing older is left but what is still under way.
+/// The newest write of a tag has succeeded: what had ended when it began is gone.
 void SessionOracle::settle(std::uint64_t sector, Tag tag) {
   auto& now = blocks_[sector / kSectorsPerBlock].sectors[sector % kSectorsPerBlock].now;
-  const auto newest = std::find_if(now.rbegin(), now.rend(),
-                                   [tag](const Value& value) { return value.tag == tag; });
-  const auto place = static_cast<std::size_t>(now.rend() - newest) - 1;
-  std::size_t at = 0;
-  std::erase_if(now,
-                [&](const Value& value) { return at++ < place && !underWay_.contains(value.tag); });
+  const std::uint64_t begun = std::find_if(now.rbegin(), now.rend(), [tag](const Value& value) {
+                                return value.tag == tag;
+                              })->since;
+  std::erase_if(now, [&](const Value& value) {
+    const auto ended = ended_.find(value.tag);
+    const std::uint64_t end = ended == ended_.end() ? value.since : ended->second;
+    return end < begun && !underWay_.contains(value.tag);
+  });
 }
 
 auto SessionOracle::inBase(std::uint64_t block) {
@@ -155,8 +158,10 @@ void SessionOracle::endWrite(std::uint64_t firstSector, std::uint64_t sectors, T
   for (std::uint64_t block = firstSector / kSectorsPerBlock; block <= lastBlock; ++block) {
     --blocks_[block].writesUnderWay;
   }
+  ++moment_;
   for (std::uint64_t i = 0; i < sectors; ++i) {
     underWay_.erase(firstTag + i);
+    ended_[firstTag + i] = moment_;
   }
 }
 

@@ -139,7 +139,8 @@ class SessionOracle {
 
   std::uint64_t moment_ = 0;
   std::map<std::uint64_t, Block> blocks_;
-  std::set<Tag> underWay_;  ///< of sectors whose write has not ended
+  std::set<Tag> underWay_;              ///< of sectors whose write has not ended
+  std::map<Tag, std::uint64_t> ended_;  ///< when it had
   std::vector<Sizes> sizesNow_;
   std::vector<Sizes> sizesSinceCheckpoint_;
   std::vector<Growth> growths_;
