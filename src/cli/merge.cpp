@@ -65,9 +65,9 @@ void merge(const MergeOptions& options) {
   }
   std::printf("%s: %llu bytes, %llu changed blocks in %llu clusters over %s (%s)\n",
               options.output.c_str(), static_cast<unsigned long long>(request.newFileSize),
-              static_cast<unsigned long long>(result.blocks),
+              static_cast<unsigned long long>(result.blocks.all()),
               static_cast<unsigned long long>(result.clusters), options.base.c_str(),
-              result.reflinked ? "shared with it" : "copied");
+              result.baseShared ? "shared with it" : "copied");
 }
 
 }  // namespace
