@@ -28,12 +28,15 @@ class StressTail {
 
   void run(int steps) {
     for (int i = 0; i < steps && !findings_.any(); ++i) {
-      switch (random_() % 4) {
+      switch (random_() % 6) {
         case 0:
           resize(random_() % (end_ - begin_));
           break;
         case 1:
           check(image_);
+          break;
+        case 2:
+          zero(random_() % (end_ - begin_), 1 + random_() % 200'000);
           break;
         default:
           write(random_() % (end_ - begin_), 1 + random_() % 20'000);
@@ -72,12 +75,30 @@ class StressTail {
     }
     content_.resize(std::max<std::uint64_t>(content_.size(), end));
     std::copy(bytes.begin(), bytes.end(), content_.begin() + static_cast<std::ptrdiff_t>(at));
+    wait([&](Completion done) { image_.write(bytes, begin_ + at, std::move(done)); });
+  }
+
+  void zero(std::uint64_t at, std::uint64_t length) {
+    const std::uint64_t end = std::min(at + length, end_ - begin_);
+    const bool keepSize = random_() % 2 == 0;
+    if (!keepSize) {
+      content_.resize(std::max<std::uint64_t>(content_.size(), end));
+    }
+    for (std::uint64_t i = at; i < std::min<std::uint64_t>(end, content_.size()); ++i) {
+      content_[i] = std::byte{0};
+    }
+    wait([&](Completion done) { image_.zero(begin_ + at, end - at, keepSize, std::move(done)); });
+  }
+
+  /// Starts an operation and waits for its end.
+  template <class Start>
+  void wait(Start start) {
     Mutex mutex;
     ConditionVariable changed;
     bool ended = false;
-    image_.write(bytes, begin_ + at, [&](const std::error_code& error) {
+    start([&](const std::error_code& error) {
       if (error) {
-        findings_.add("write near the end: " + error.message());
+        findings_.add("an operation near the end: " + error.message());
       }
       const MutexLock lock(mutex);
       ended = true;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Everything at once: threads that read and write what others read and write, blocks that arrive
-// late from the base, changes of size, checkpoints, and uploads. What each thread may see while
-// others work is bounded by what was acknowledged (OwnedWindow); in the end everything is known to
-// the byte. A round is short and begins with nothing local, since the most can go wrong while
-// tables, clusters and blocks come to be. Under the thread sanitizer the same shows data races.
+// late from the base, zeroing, changes of size, checkpoints, and uploads. What each thread may see
+// while others work is bounded by what was acknowledged (OwnedWindow); in the end everything is
+// known to the byte. A round is short and begins with nothing local, since the most can go wrong
+// while tables, clusters and blocks come to be. Under the thread sanitizer the same shows data
+// races.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -128,7 +129,7 @@ class Round {
     }
   }
 
-  /// What status texts and checkpoints on a timer ask for.
+  /// What status texts, checkpoints on a timer and programs that copy ask for.
   void look(const std::atomic<bool>& stop) {
     while (!stop) {
       std::uint64_t clusters = 0;
@@ -139,6 +140,10 @@ class Round {
       static_cast<void>(session_->dirtyCounts(Clock::Time::max()));
       static_cast<void>(session_->oldestDirty());
       static_cast<void>(session_->needsCheckpoint());
+      std::uint64_t found = 0;
+      if (image_->findData(0, found) || image_->findHole(0, found)) {
+        findings_.add("cannot look for holes");
+      }
       std::this_thread::yield();
     }
   }

@@ -144,14 +144,19 @@ void StressWriter::writeOwned(Batch& batch) {
     return;
   }
   const std::uint32_t write = ++writes_;
-  window.begin(first, count, write, false);
+  const bool zeros = upTo(4) == 0;
+  window.begin(first, count, write, zeros);
   for (std::uint64_t i = first; i < first + count; ++i) {
-    owned_[index][i] = {write, false};
+    owned_[index][i] = {write, zeros};
   }
   const std::uint64_t offset = window.offsetOf(first);
   Operation& operation =
-      batch.add({"write", offset, std::vector<std::byte>(count * kSectorSize),
+      batch.add({zeros ? "zero" : "write", offset, std::vector<std::byte>(count * kSectorSize),
                  [&window, first, count, write] { window.acknowledge(first, count, write); }});
+  if (zeros) {
+    image_.zero(offset, operation.bytes.size(), true, batch.completionOf(operation));
+    return;
+  }
   fillWithTags(operation.bytes, offset, number_, write);
   image_.write(operation.bytes, offset, batch.completionOf(operation));
 }
