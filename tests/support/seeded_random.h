@@ -18,6 +18,8 @@ class SeededRandom {
     std::cout << "seed: NETCOW_SEED=" << seed << std::endl;
   }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
+  /// Numbers for a thread of its own, which follow from this seed.
+  SeededRandom fork() { return SeededRandom(engine_(), Quiet{}); }
   /// From `low` to `high`, both included.
   std::uint64_t between(std::uint64_t low, std::uint64_t high) {
     return std::uniform_int_distribution<std::uint64_t>(low, high)(engine_);
@@ -37,6 +39,8 @@ class SeededRandom {
   }
 
  private:
+  struct Quiet {};
+  SeededRandom(std::uint64_t seed, Quiet) : seed_(seed), engine_(seed) {}
   static std::uint64_t chooseSeed() {
     const char* given = std::getenv("NETCOW_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
