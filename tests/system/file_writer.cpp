@@ -15,8 +15,9 @@ namespace netcow::test {
 namespace {
 
 constexpr std::uint64_t kSector = SectorOracle::kSector;
-/// Threads meet here, at the begin of each range and at the borders of its clusters.
-constexpr std::uint64_t kMeetingPlace = 12 * kBlockSize;
+/// The front is so wide, and goes on by a block after so many places.
+constexpr std::uint64_t kFrontWidth = 4 * kBlockSize;
+constexpr std::uint64_t kPlacesABlock = 4;
 
 /// 0, or why not everything was done.
 int resultOf(ssize_t returned, std::size_t wanted) {
@@ -45,7 +46,8 @@ class BesideOthers {
 }  // namespace
 
 void FileWriter::run() {
-  cached_.reset(::open(state_.image.c_str(), O_RDWR | O_CLOEXEC));
+  const int cachedFlags = state_.opens == LoadOpens::direct ? O_DIRECT : 0;
+  cached_.reset(::open(state_.image.c_str(), O_RDWR | cachedFlags | O_CLOEXEC));
   direct_.reset(::open(state_.image.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
   if (!cached_ || !direct_) {
     return state_.failed("open", errno);
@@ -70,27 +72,33 @@ void FileWriter::step() {
   }
 }
 
+/// Jumps to another cluster now and then.
+std::uint64_t FileWriter::frontIn(const SectorOracle::Range& range) {
+  const std::uint64_t blocks = state_.places++ / kPlacesABlock;
+  const std::uint64_t jumps = (blocks / 16) * (kBlocksPerCluster / 2 + 3);
+  const std::uint64_t position = (state_.firstFront + jumps + blocks) * kBlockSize;
+  return range.begin + position % (range.end - range.begin);
+}
+
 FileWriter::Place FileWriter::choosePlace() {
   const auto& ranges = state_.oracle.ranges();
-  const auto& range = ranges[random_.between(0, ranges.size() - 1)];
   Place place{};
-  place.direct = random_.oneIn(2);
+  place.direct = state_.opens == LoadOpens::direct || random_.oneIn(2);
   place.length = random_.oneIn(10) ? random_.between(1, 96 * 1024) : random_.between(1, 9'000);
-  if (random_.oneIn(2)) {
-    const std::uint64_t border =
-        range.begin + random_.between(0, (range.end - range.begin) / kClusterSize) * kClusterSize;
-    const std::uint64_t begin = std::max(range.begin + kMeetingPlace / 2, border);
-    place.offset = begin - kMeetingPlace / 2 + random_.between(0, kMeetingPlace);
-  } else {
-    place.offset = random_.between(range.begin, range.end - 1);
-  }
+  const bool atFront = !random_.oneIn(4);
+  const auto& range = atFront ? ranges.back() : ranges[random_.between(0, ranges.size() - 1)];
+  place.offset = atFront ? frontIn(range) + random_.between(0, kFrontWidth)
+                         : random_.between(range.begin, range.end - 1);
   if (place.direct || random_.oneIn(2)) {
     place.offset = roundDown(place.offset, kSector);
     place.length = roundUp(place.length, kSector);
   }
-  // The map's own place lies at the begin of its range.
+  if (random_.oneIn(4)) {  // whole blocks need not be filled
+    place.offset = roundDown(place.offset, kBlockSize);
+    place.length = roundUp(place.length, kBlockSize);
+  }
   if (place.offset < state_.area.mapped.end && place.end() > state_.area.mapped.begin) {
-    place.offset = roundUp(state_.area.mapped.end, kSector) + place.offset % kClusterSize;
+    place.offset += state_.area.mapped.end;
   }
   place.offset = std::min(place.offset, range.end - kSector);
   place.length = std::min(place.length, range.end - place.offset);

@@ -6,8 +6,8 @@
 
 namespace netcow::test {
 
-/// One thread of a load: works on the image by system calls. Half of its places lie close
-/// together, where threads meet in the same blocks.
+/// One thread of a load: works on the image by system calls. Most of its places lie at a front
+/// that all threads share and that moves on, so that they meet in blocks that are not local yet.
 class FileWriter {
  public:
   FileWriter(LoadState& state, std::uint64_t number, SeededRandom random)
@@ -31,6 +31,7 @@ class FileWriter {
   void sync();
   void resize();
   [[nodiscard]] Place choosePlace();
+  [[nodiscard]] std::uint64_t frontIn(const SectorOracle::Range& range);
   [[nodiscard]] std::uint64_t chooseSize();
   /// Calls change(), which returns an errno code, with the oracle told before and after.
   template <class Change>
@@ -43,7 +44,7 @@ class FileWriter {
   const std::uint64_t number_;
   SeededRandom random_;
   std::uint64_t operation_ = 0;
-  UniqueFd cached_;
+  UniqueFd cached_;  ///< direct too, if all opens are
   UniqueFd direct_;
 };
 

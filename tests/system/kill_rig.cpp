@@ -158,7 +158,8 @@ void KillRig::check() {
 }
 
 void KillRig::killUnderLoad(bool serverToo) {
-  MountLoad load(mount_->image(), kArea, oracle_, random_);
+  const LoadOpens opens = random_.oneIn(2) ? LoadOpens::direct : LoadOpens::directAndCached;
+  MountLoad load(mount_->image(), kArea, opens, oracle_, random_);
   if (serverToo) {
     load.waitFor(MountLoad::Count::acknowledged, random_.between(10, 100));
     server_->kill();

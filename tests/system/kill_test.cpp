@@ -65,7 +65,7 @@ TEST_F(Kill, InTheMiddleOfARecoveryIsOneMoreKill) {
       ASSERT_NO_FATAL_FAILURE(rig.mountAndCheck());
       rig.killUnderLoad();
       for (std::uint64_t kills = random_.between(1, 4); kills > 0; --kills) {
-        rig.killInRecovery(random_.between(1, 60));
+        rig.killInRecovery(random_.between(1, 25));
       }
     }
     ASSERT_NO_FATAL_FAILURE(rig.mountAndCheck());
@@ -87,7 +87,7 @@ TEST_F(Kill, OfNetcowUploadLosesNothingAndMergesOnce) {
     rig.killIdle();
     bool done = false;
     for (int kills = 0; kills < 5 && !done; ++kills) {
-      done = rig.killUpload(random_.between(1, 120));
+      done = rig.killUpload(random_.between(1, 34));
     }
     rig.upload();
     rig.expectMerged();

@@ -40,16 +40,16 @@ void LoadState::failed(const std::string& what, int error) {
   stopping = true;
 }
 
-MountLoad::MountLoad(const std::string& image, const LoadArea& area, SectorOracle& oracle,
-                     SeededRandom& random)
-    : state_(image, area, oracle) {
+MountLoad::MountLoad(const std::string& image, const LoadArea& area, LoadOpens opens,
+                     SectorOracle& oracle, SeededRandom& random)
+    : state_(image, area, opens, oracle, random.between(0, 1U << 30U)) {
   struct stat status{};
   if (::stat(image.c_str(), &status) == 0) {
     connection_ = "/sys/fs/fuse/connections/" + std::to_string(minor(status.st_dev));
   }
   {
     const MutexLock lock(state_.mutex);
-    state_.running = kFileWriters + 1;
+    state_.running = kFileWriters + (opens == LoadOpens::directAndCached ? 1 : 0);
   }
   const auto start = [this](auto writer) {
     threads_.emplace_back([this, writer = std::move(writer)]() mutable {
@@ -63,7 +63,9 @@ MountLoad::MountLoad(const std::string& image, const LoadArea& area, SectorOracl
   for (std::size_t number = 1; number <= kFileWriters; ++number) {
     start(std::make_unique<FileWriter>(state_, number, random.fork()));
   }
-  start(std::make_unique<MapWriter>(state_, kFileWriters + 1, random.fork()));
+  if (opens == LoadOpens::directAndCached) {
+    start(std::make_unique<MapWriter>(state_, kFileWriters + 1, random.fork()));
+  }
 }
 
 MountLoad::~MountLoad() {

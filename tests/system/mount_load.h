@@ -17,24 +17,36 @@ namespace netcow::test {
 
 /// Where a load works.
 struct LoadArea {
-  SectorOracle::Range mapped;  ///< only the memory map writes here; whole pages
+  SectorOracle::Range mapped;  ///< only the memory map writes here; whole pages, never cut off
   std::uint64_t smallest = 0;  ///< the image is never cut below this
   std::uint64_t largest = 0;   ///< nor does it grow beyond
 };
 
+/// How it opens the image. While somebody has it open in the usual way the kernel lets one write
+/// after the other through; when all opens are direct they run side by side.
+enum class LoadOpens { direct, directAndCached };
+
 /// What all threads of a load share.
 struct LoadState {
-  LoadState(std::string imagePath, const LoadArea& loadArea, SectorOracle& sectorOracle)
-      : image(std::move(imagePath)), area(loadArea), oracle(sectorOracle) {}
+  LoadState(std::string imagePath, const LoadArea& loadArea, LoadOpens loadOpens,
+            SectorOracle& sectorOracle, std::uint64_t seed)
+      : image(std::move(imagePath)),
+        area(loadArea),
+        opens(loadOpens),
+        oracle(sectorOracle),
+        firstFront(seed) {}
 
   const std::string image;
   const LoadArea area;
+  const LoadOpens opens;
   SectorOracle& oracle;
+  const std::uint64_t firstFront;
   std::atomic<bool> stopping = false;
   /// The mount is killed: errors are no surprise from now on.
   std::atomic<bool> errorsExpected = false;
   std::atomic<bool> punches = true;  ///< until the mount says that it cannot
   std::atomic<std::uint64_t> operations = 0;
+  std::atomic<std::uint64_t> places = 0;  ///< chosen so far
 
   /// Changes of the size exclude everything else; `turn` keeps them from waiting for ever.
   Mutex turn;
@@ -57,7 +69,7 @@ struct LoadState {
 /// overlapping, through a memory map. Goes on until it is stopped or the mount ends.
 class MountLoad {
  public:
-  MountLoad(const std::string& image, const LoadArea& area, SectorOracle& oracle,
+  MountLoad(const std::string& image, const LoadArea& area, LoadOpens opens, SectorOracle& oracle,
             SeededRandom& random);
   /// Stops.
   ~MountLoad();
