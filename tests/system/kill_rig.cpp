@@ -88,10 +88,12 @@ std::ostream& operator<<(std::ostream& out, const KillCounts& counts) {
              << " servers; " << counts.operations << " operations acknowledged";
 }
 
-KillRig::KillRig(SeededRandom& random, Uploads uploads, KillCounts& counts)
+KillRig::KillRig(SeededRandom& random, Uploads uploads, KillCounts& counts,
+                 const std::string& sessionParent)
     : random_(random),
       uploads_(uploads),
       counts_(counts),
+      session_((sessionParent.empty() ? temporary_.path().string() : sessionParent) + "/session"),
       oracle_(kRanges, kBaseSize, baseContent),
       blocks_(
           std::make_unique<ScriptedDnbd3Server>(ImageName{"killed", 1}, kBaseSize, baseContent,

@@ -31,7 +31,9 @@ std::ostream& operator<<(std::ostream& out, const KillCounts& counts);
 class KillRig {
  public:
   enum class Uploads { none, whileMounted, later };
-  KillRig(SeededRandom& random, Uploads uploads, KillCounts& counts);
+  /// The session lies in `sessionParent`, or in a temporary folder if that is empty.
+  KillRig(SeededRandom& random, Uploads uploads, KillCounts& counts,
+          const std::string& sessionParent = "");
   ~KillRig();
   KillRig(const KillRig&) = delete;
   KillRig& operator=(const KillRig&) = delete;
@@ -68,7 +70,7 @@ class KillRig {
   KillCounts& counts_;
   TemporaryDirectory temporary_;
   const std::string images_ = temporary_ / "images";
-  const std::string session_ = temporary_ / "session";
+  const std::string session_;
   const std::string mountpoint_ = temporary_ / "mnt";
   SectorOracle oracle_;
   std::unique_ptr<ScriptedDnbd3Server> blocks_;
