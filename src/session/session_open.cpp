@@ -147,7 +147,7 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
                       "name another folder");
     }
   }
-  for (const char* name : {"meta", "live", "data", "origin.json", "meta.new"}) {
+  for (const char* name : {"meta", "live", "data", "origin.json", "meta.new", "live.new"}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);
