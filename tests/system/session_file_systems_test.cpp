@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -77,6 +78,38 @@ TEST_P(SessionOn, LosesNothingWhenTheMountIsKilled) {
   rig.unmount();
   rig.expectMergesOffline();
   std::cout << "kills: " << counts << std::endl;
+}
+
+std::uint64_t allocatedBytes(const std::string& path) {
+  struct stat status{};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+TEST_P(SessionOn, GetsTheSpaceBackThatADiscardFreed) {
+  auto mounted = mount("-c");
+  ASSERT_TRUE(mounted->mounted()) << mounted->process().output();
+  const std::vector<std::byte> content = random_.bytes(24 * kMebibyte);
+  UniqueFd image(::open(mounted->image().c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::pwrite(image.get(), content.data(), content.size(), 0),
+            static_cast<ssize_t>(content.size()));
+  ASSERT_EQ(::fsync(image.get()), 0);
+  EXPECT_GE(allocatedBytes(session() + "/data"), content.size());
+  ASSERT_EQ(::fallocate(image.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kMebibyte,
+                        static_cast<off_t>(content.size())),
+            0)
+      << std::strerror(errno);
+  ASSERT_EQ(::fsync(image.get()), 0);
+  EXPECT_LE(allocatedBytes(session() + "/data"), 2 * kMebibyte);
+  image.reset();
+  EXPECT_EQ(mounted->unmount().exitStatus, 0);
+  mounted.reset();
+  mounted = mount("-L");
+  ASSERT_TRUE(mounted->mounted()) << mounted->process().output();
+  std::vector<std::byte> expected(kImageSize);
+  std::copy_n(content.begin(), kMebibyte, expected.begin());
+  EXPECT_TRUE(readFile(mounted->image()) == expected);
+  EXPECT_EQ(mounted->unmount().exitStatus, 0);
 }
 
 /// A disk with room for a few megabytes more, and a writer that does not care.
