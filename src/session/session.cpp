@@ -52,6 +52,9 @@ std::error_code Session::setUploadUuid(const std::string& uuid, bool sendAll) {
   std::error_code result;
   if (sendAll) {
     parts_->map->forEachAllocated([&](std::uint64_t number, Cluster& cluster) {
+      if (cluster.loadBits().none()) {
+        return;
+      }
       const auto error = parts_->overwrite(number, cluster, [] { return std::error_code{}; });
       result = result ? result : error;
     });
@@ -64,6 +67,7 @@ std::error_code Session::setSizes(std::uint64_t imageSize, std::uint64_t validRe
     return errnoCode(EFBIG);
   }
   const std::uint64_t visible = std::min(validRemoteSize, this->validRemoteSize());
+  parts_->spaceMayReach(imageSize);
   return parts_->header.setSizes(imageSize, visible);
 }
 
