@@ -19,10 +19,12 @@ readonly build_packages=(
   libgtest-dev libgmock-dev
   e2fsprogs
 )
-# clang checks the use of locks and has the sanitizers; ccache makes the second build quick.
+# clang checks the use of locks and has the sanitizers; ccache makes the second build quick; the
+# checkers of other file systems judge what a mount and a session did to them.
 readonly test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
   ccache git shellcheck
+  xfsprogs btrfs-progs
 )
 
 fail() {
