@@ -180,7 +180,7 @@ std::vector<LeakedRange> leakedRanges(const Folder& folder, const LoadedSession&
 
 std::vector<std::string> leftoverFiles(Folder& folder) {
   std::vector<std::string> names;
-  for (const char* name : {"meta.new", "meta.discarded", "meta.unfinished-copy"}) {
+  for (const char* name : {"meta.new", "live.new", "meta.discarded", "meta.unfinished-copy"}) {
     std::unique_ptr<File> file;
     if (!folder.openReadOnly(name, file)) {
       names.emplace_back(name);

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/errors.h"
 
 namespace netcow {
 namespace {
+
+constexpr const char* kUnfinishedLive = "live.new";
 
 template <class T>
 std::span<std::byte> bytesOf(T& value) {
@@ -29,13 +32,18 @@ LiveFile::LiveFile(std::unique_ptr<File> file, const MetaLayout& layout)
 
 std::error_code LiveFile::create(Folder& folder, const MetaHeader& meta, File& metaFile,
                                  File& dataFile, std::unique_ptr<LiveFile>& live) {
+  const auto removed = folder.remove(kUnfinishedLive);  // of a process killed right here
+  if (removed && removed.value() != ENOENT) {
+    return removed;
+  }
   std::unique_ptr<File> file;
-  if (const auto error = folder.create("live", file)) {
+  if (const auto error = folder.create(kUnfinishedLive, file)) {
     return error;
   }
   const auto error = write(std::move(file), folder, meta, metaFile, dataFile, live);
   if (error) {
-    // Half a `live` would look like a killed process to the next opener.
+    static_cast<void>(folder.remove(kUnfinishedLive));
+    // It would look like a killed process to the next opener.
     static_cast<void>(folder.remove("live"));
   }
   return error;
@@ -74,6 +82,11 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
   }
   // Writes the header, which comes last: without it `live` is no `live`.
   if (const auto error = created->endMetaChange(created->metaAtStart_.total())) {
+    return error;
+  }
+  // Half a `live` would look like what a power cut leaves, and everything uploaded would count as
+  // not uploaded. So the name appears last.
+  if (const auto error = folder.rename(kUnfinishedLive, "live")) {
     return error;
   }
   if (const auto error = folder.sync()) {

@@ -91,7 +91,7 @@ LoadedSession discardMeta(Folder& folder, const Clock& clock) {
 /// what is returned, so that nobody opens it meanwhile.
 LoadedSession clearFolder(Folder& folder, const Clock& clock) {
   LoadedSession old = discardMeta(folder, clock);
-  for (const char* name : {"live", "data", "origin.json", "meta.new", kDiscardedMeta}) {
+  for (const char* name : {"live", "data", "origin.json", "meta.new", "live.new", kDiscardedMeta}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);

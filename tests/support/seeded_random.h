@@ -25,6 +25,8 @@ class SeededRandom {
     one.engine_.seed(sequence);
     return one;
   }
+  /// Numbers for a thread of its own, which follow from this seed.
+  SeededRandom fork() { return SeededRandom(engine_(), Quiet{}); }
   /// From `low` to `high`, both included.
   std::uint64_t between(std::uint64_t low, std::uint64_t high) {
     return std::uniform_int_distribution<std::uint64_t>(low, high)(engine_);
@@ -44,6 +46,8 @@ class SeededRandom {
   }
 
  private:
+  struct Quiet {};
+  SeededRandom(std::uint64_t seed, Quiet) : seed_(seed), engine_(seed) {}
   static std::uint64_t chooseSeed() {
     const char* given = std::getenv("NETCOW_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
