@@ -116,6 +116,11 @@ void KillRig::clearMountpoint() const {
   }
 }
 
+void KillRig::expectSound() const {
+  const ProcessResult result = runNetcow({"check", session_});
+  EXPECT_EQ(result.exitStatus, 0) << result.output;
+}
+
 Arguments KillRig::mountArguments(const Arguments& more) const {
   const bool again = std::filesystem::exists(session_ + "/meta");
   Arguments all = {"-h", blocks_->host().text(), again ? "-L" : "-c", session_};
@@ -175,6 +180,7 @@ void KillRig::killUnderLoad(bool serverToo) {
   load.stop();
   killIdle();
   oracle_.crash();
+  expectSound();
   ++counts_.mountKills;
   counts_.operations += load.operations();
 }
@@ -201,6 +207,7 @@ bool KillRig::killInRecovery(std::size_t event) {
   const ProcessResult result = process.wait();
   EXPECT_EQ(result.exitStatus, 128 + SIGKILL) << result.output;
   clearMountpoint();
+  expectSound();
   counts_.recoveryKills += inRecovery ? 1 : 0;
   return inRecovery;
 }
@@ -212,6 +219,7 @@ bool KillRig::killUpload(std::size_t event) {
   process.signal(SIGKILL);
   const ProcessResult result = process.wait();
   const bool killed = result.exitStatus == 128 + SIGKILL;
+  expectSound();
   counts_.uploadKills += killed ? 1 : 0;
   if (!killed) {
     EXPECT_EQ(result.exitStatus, 0) << result.output;
@@ -228,6 +236,7 @@ void KillRig::unmount() {
   const ProcessResult result = mount_->unmount();
   EXPECT_EQ(result.exitStatus, 0) << result.output;
   mount_.reset();
+  expectSound();
 }
 
 void KillRig::expectIsImage(const std::string& path) {

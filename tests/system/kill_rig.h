@@ -62,6 +62,8 @@ class KillRig {
   [[nodiscard]] Arguments mountArguments(const Arguments& more) const;
   /// Takes away what killed mounts left at the mountpoint.
   void clearMountpoint() const;
+  /// What `netcow check` says of the session.
+  void expectSound() const;
   void check();
   void expectIsImage(const std::string& path);
 

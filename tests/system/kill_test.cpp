@@ -20,6 +20,12 @@ namespace {
 class Kill : public testing::Test {
  protected:
   ~Kill() override { std::cout << "kills: " << counts_ << std::endl; }
+  /// A long run shows that it goes on.
+  void tell(int session) const {
+    if (sessions() > 1) {
+      std::cout << "session " << session << ": " << counts_ << std::endl;
+    }
+  }
 
   /// How often everything is repeated with a new session.
   [[nodiscard]] static int sessions() { return std::getenv("NETCOW_LONG") != nullptr ? 25 : 1; }
@@ -40,6 +46,7 @@ TEST_F(Kill, OfAMountUnderLoadLosesNothingAcknowledged) {
     ASSERT_NO_FATAL_FAILURE(rig.mountAndCheck());
     rig.unmount();
     rig.expectMergesOffline();
+    tell(session);
   }
 }
 
@@ -54,6 +61,7 @@ TEST_F(Kill, InTheMiddleOfUploadsLosesNothingAndMergesExactlyWhatWasWritten) {
     ASSERT_NO_FATAL_FAILURE(rig.mountAndCheck({"-m"}));
     rig.unmount();
     rig.expectMerged();
+    tell(session);
   }
 }
 
@@ -71,6 +79,7 @@ TEST_F(Kill, InTheMiddleOfARecoveryIsOneMoreKill) {
     ASSERT_NO_FATAL_FAILURE(rig.mountAndCheck());
     rig.unmount();
     rig.expectMergesOffline();
+    tell(session);
   }
 }
 
@@ -91,6 +100,7 @@ TEST_F(Kill, OfNetcowUploadLosesNothingAndMergesOnce) {
     }
     rig.upload();
     rig.expectMerged();
+    tell(session);
   }
 }
 
