@@ -153,9 +153,24 @@ std::unique_ptr<Session> Session::open(const std::string& directory, const Clock
   return open(openFolder(directory), clock);
 }
 
+namespace {
+
+/// Other programs let `data` end behind the last local block. What becomes local in the rest of
+/// that cluster may be a hole (zeros), which makes no file longer.
+void completeLastCluster(const Folder& folder, LoadedSession& loaded) {
+  const std::uint64_t last = loaded.places.empty() ? 0 : loaded.places.back();
+  if (last != 0 && loaded.dataBytes < last + kClusterSize) {
+    check(loaded.data->resize(last + kClusterSize), "cannot write " + folder.path() + "/data");
+    loaded.dataBytes = last + kClusterSize;
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<Session> Session::open(std::unique_ptr<Folder> folder, const Clock& clock) {
   LoadedSession loaded = loadSession(*folder, LoadFor::use, clock);
   std::string line = recoverSession(*folder, loaded, clock);
+  completeLastCluster(*folder, loaded);
   std::unique_ptr<LiveFile> live;
   check(LiveFile::create(*folder, loaded.header, *loaded.meta, *loaded.data, live),
         "cannot create " + folder->path() + "/live");

@@ -174,7 +174,7 @@ class FittingBase : public testing::Test {
 TEST_F(FittingBase, HasTheSizeOfTheMountedOneOrLessThanABlockLess) {
   EXPECT_EQ(check("pc", 8192), "");
   EXPECT_EQ(check("pc", 4097), "");
-  for (const std::uint64_t size : {4096, 8193, 12'288, 0}) {
+  for (const std::uint64_t size : {4096UL, 8193UL, 12'288UL, 0UL}) {
     EXPECT_THAT(check("pc", size), HasSubstr("has " + std::to_string(size) + " bytes")) << size;
   }
 }

@@ -73,7 +73,7 @@ TEST_F(HolesTest, NothingIsGivenBackThatAPowerCutCouldBringBack) {
 TEST_F(HolesTest, WhatIsKeptMayLieBetweenWhatIsGivenBack) {
   const auto session = create();
   const std::vector<std::byte> bytes(kClusterSize, std::byte{7});
-  for (const std::uint64_t cluster : {5, 4, 0, 3, 1, 2}) {
+  for (const std::uint64_t cluster : {5U, 4U, 0U, 3U, 1U, 2U}) {
     ASSERT_FALSE(session->write(bytes, cluster * kClusterSize));
   }
   shrink(*session, 2 * kClusterSize);
