@@ -38,7 +38,26 @@ class Image {
   /// when read-only. `bytes` must stay valid until `done` ran.
   void write(std::span<const std::byte> bytes, std::uint64_t offset, Completion done);
 
+  /// Makes any range of bytes read as zeros, and gives the space of local blocks back. With
+  /// `keepSize` what lies behind the end is left out, else the image grows to the end of the range
+  /// when needed. EFBIG beyond maxSize(), EROFS when read-only. A large range is not zeroed at one
+  /// moment, and takes its time in the calling thread.
+  void zero(std::uint64_t offset, std::uint64_t length, bool keepSize, Completion done);
+
+  /// Gives a range space on the disk, so that a later write there does not find it full; content
+  /// stays. Without `keepSize` the image grows to the end of the range when needed. EFBIG beyond
+  /// maxSize(), EROFS when read-only, EOPNOTSUPP where the file system cannot, ENOSPC.
+  std::error_code reserve(std::uint64_t offset, std::uint64_t length, bool keepSize);
+
+  /// As lseek does: the first byte at or behind `offset` that may be other than zero; ENXIO when
+  /// there is none, or `offset` is at or behind the end.
+  std::error_code findData(std::uint64_t offset, std::uint64_t& found);
+  /// The first byte at or behind `offset` that lies in a hole, which the end of the image begins;
+  /// ENXIO when `offset` is at or behind it.
+  std::error_code findHole(std::uint64_t offset, std::uint64_t& found);
+
   /// Cuts or grows; what is new reads as zeros. EFBIG beyond maxSize(), EROFS when read-only.
+  /// Cutting gives the space of what was cut off back, after a checkpoint.
   std::error_code resize(std::uint64_t size);
 
   /// Makes everything acknowledged so far survive a power cut.

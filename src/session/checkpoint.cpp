@@ -68,6 +68,7 @@ std::error_code Checkpointer::runLocked() {
     putBack(clusters);
     return error ? error : endError;
   }
+  header_.confirmDurable();
   return {};
 }
 

@@ -30,6 +30,9 @@ std::int64_t DataFile::nextOffset() const {
 }
 
 std::error_code DataFile::write(std::span<const std::byte> bytes, std::uint64_t offset) {
+  if (const auto error = limit_.admit(offset, bytes.size())) {
+    return error;
+  }
   const auto error = file_.write(bytes, offset);
   // After the write and before it is acknowledged: a checkpoint asked for later sees it.
   unsynced_.store(true);
@@ -47,15 +50,48 @@ std::error_code DataFile::zero(std::uint64_t offset, std::uint64_t length) {
     }
   }
   if (lastWhole > firstWhole) {
-    const auto error = file_.punch(firstWhole, lastWhole - firstWhole);
-    unsynced_.store(true);
-    if (error) {
+    if (const auto error = punch(firstWhole, lastWhole - firstWhole)) {
       return error;
     }
   }
   if (end > lastWhole) {
     return write(std::span(zeros).first(end - lastWhole), lastWhole);
   }
+  return {};
+}
+
+std::error_code DataFile::punch(std::uint64_t offset, std::uint64_t length) {
+  const auto error = file_.punch(offset, length);
+  unsynced_.store(true);
+  return error;
+}
+
+std::error_code DataFile::reserve(std::uint64_t offset, std::uint64_t length) {
+  if (const auto error = limit_.admit(offset, length)) {
+    return error;
+  }
+  const auto error = file_.reserve(offset, length);
+  unsynced_.store(true);
+  return error;
+}
+
+std::error_code DataFile::extentAt(std::uint64_t offset, std::uint64_t length,
+                                   Extent& extent) const {
+  std::uint64_t data = 0;
+  if (const auto error = file_.findData(offset, data)) {
+    return error;
+  }
+  // A block that holds a hole and data is data.
+  const std::uint64_t dataBlock = roundDown(std::min(data, offset + length), kBlockSize);
+  extent = {false, dataBlock - offset};
+  if (extent.length > 0) {
+    return {};
+  }
+  std::uint64_t hole = 0;
+  if (const auto error = file_.findHole(data, hole)) {
+    return error;
+  }
+  extent = {true, std::min(roundUp(hole, kBlockSize) - offset, length)};
   return {};
 }
 

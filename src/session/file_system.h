@@ -28,10 +28,25 @@ class File {
   /// Makes a range read as zeros and gives its space back where the file system can; the size
   /// of the file stays. Durable after sync().
   virtual std::error_code punch(std::uint64_t offset, std::uint64_t length) = 0;
+  /// Gives a range space on the disk, also behind the end of the file, so that a later write there
+  /// does not find it full; content and size stay. EOPNOTSUPP where the file system cannot.
+  virtual std::error_code reserve(std::uint64_t offset, std::uint64_t length) = 0;
   virtual std::error_code resize(std::uint64_t size) = 0;
   /// fdatasync: everything written so far, and what is needed to read it, survives a power cut.
   virtual std::error_code sync() = 0;
   virtual std::error_code size(std::uint64_t& bytes) = 0;
+
+  /// The first byte at or behind `offset` that lies in no hole; kNowhere if there is none. A hole
+  /// reads as zeros; space that is reserved and not written yet counts as one.
+  virtual std::error_code findData(std::uint64_t offset, std::uint64_t& found) = 0;
+  /// The first byte at or behind `offset` that lies in a hole, or behind the end of the file.
+  virtual std::error_code findHole(std::uint64_t offset, std::uint64_t& found) = 0;
+  static constexpr std::uint64_t kNowhere = UINT64_MAX;
+  /// What the file takes on the disk.
+  virtual std::error_code allocatedBytes(std::uint64_t& bytes) = 0;
+  /// How much of a range has space on the disk, written or reserved.
+  virtual std::error_code spaceIn(std::uint64_t offset, std::uint64_t length,
+                                  std::uint64_t& bytes) = 0;
 
   /// What tells this file from every other one, and from itself after a change.
   struct Identity {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/header_state.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/errors.h"
@@ -11,6 +12,8 @@ HeaderState::HeaderState(const MetaHeader& header, LiveFile& live)
     : live_(live),
       maxImageSize_(header.maxImageSize),
       header_(header),
+      largestSize_(header.imageSize),
+      largestSinceEncoded_(header.imageSize),
       imageSize_(header.imageSize),
       validRemoteSize_(header.validRemoteSize) {}
 
@@ -52,6 +55,8 @@ std::error_code HeaderState::store(const MetaHeader& changedHeader) {
     return error;
   }
   header_ = changedHeader;
+  largestSize_ = std::max<std::uint64_t>(largestSize_, header_.imageSize);
+  largestSinceEncoded_ = std::max<std::uint64_t>(largestSinceEncoded_, header_.imageSize);
   imageSize_ = changedHeader.imageSize;
   validRemoteSize_ = changedHeader.validRemoteSize;
   changed_ = true;
@@ -62,7 +67,18 @@ MetaHeader HeaderState::encode(std::int32_t nextL2, std::int64_t nextClusterOffs
   const MutexLock lock(mutex_);
   header_.nextL2 = nextL2;
   header_.nextClusterOffset = nextClusterOffset;
+  largestSinceEncoded_ = header_.imageSize;
   return header_;
+}
+
+std::uint64_t HeaderState::largestSize() const {
+  const MutexLock lock(mutex_);
+  return largestSize_;
+}
+
+void HeaderState::confirmDurable() {
+  const MutexLock lock(mutex_);
+  largestSize_ = largestSinceEncoded_;
 }
 
 }  // namespace netcow

@@ -29,6 +29,10 @@ class HeaderState {
   /// At most kUploadUuidLength bytes.
   std::error_code setUploadUuid(const std::string& uuid);
 
+  /// The largest size that the image has, had since the last checkpoint, or may get back by a power
+  /// cut. Nothing behind it can be seen again but as zeros.
+  [[nodiscard]] std::uint64_t largestSize() const;
+
   /// The header as a checkpoint writes it, with counters that are kept elsewhere.
   MetaHeader encode(std::int32_t nextL2, std::int64_t nextClusterOffset);
   /// Whether it changed since the last takeChanged(), which is called before encode();
@@ -36,6 +40,8 @@ class HeaderState {
   [[nodiscard]] bool changed() const { return changed_.load(); }
   [[nodiscard]] bool takeChanged() { return changed_.exchange(false); }
   void markChanged() { changed_ = true; }
+  /// What encode() gave last is on the disk.
+  void confirmDurable();
 
  private:
   std::error_code store(const MetaHeader& changedHeader) NETCOW_REQUIRES(mutex_);
@@ -44,6 +50,8 @@ class HeaderState {
   const std::uint64_t maxImageSize_;
   mutable Mutex mutex_;
   MetaHeader header_ NETCOW_GUARDED_BY(mutex_);
+  std::uint64_t largestSize_ NETCOW_GUARDED_BY(mutex_);
+  std::uint64_t largestSinceEncoded_ NETCOW_GUARDED_BY(mutex_);
   std::atomic<std::uint64_t> imageSize_;
   std::atomic<std::uint64_t> validRemoteSize_;
   std::atomic<bool> changed_ = false;

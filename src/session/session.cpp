@@ -64,6 +64,7 @@ std::error_code Session::setSizes(std::uint64_t imageSize, std::uint64_t validRe
     return errnoCode(EFBIG);
   }
   const std::uint64_t visible = std::min(validRemoteSize, this->validRemoteSize());
+  parts_->spaceMayReach(imageSize);
   return parts_->header.setSizes(imageSize, visible);
 }
 

@@ -40,8 +40,9 @@ struct ClusterInfo {
 /// Lives in a directory of the format of docs/formats/session.md. Knows nothing of the
 /// base: a block that is not local is somebody else's to find.
 ///
-/// Thread-safety: all methods may be called from any thread at any time, with one exception:
-/// setSizes() and zeroLocal() must not run beside reads and writes (class Image sees to that).
+/// Thread-safety: all methods may be called from any thread at any time, with one exception (class
+/// Image sees to it): setSizes() and zeroLocal() must not run beside anything that reads or changes
+/// content, nor beside releaseBehindEnd().
 ///
 /// Errors of the data path are errno codes. Once a sync has failed, every later checkpoint fails
 /// with EIO: the kernel may have dropped what could not be written.
@@ -110,7 +111,13 @@ class Session {
   /// written since it was asked for. `filled` tells which it was.
   std::error_code fill(std::uint64_t block, std::span<const std::byte> content, bool& filled);
 
-  /// Makes local bytes of [offset, offset + length) zero and leaves what is not local alone.
+  /// Makes whole blocks read as zeros (EINVAL for anything else, EFBIG beyond maxImageSize()), and
+  /// gives the space of local ones back. Costs by what it has to change: what is zeros already
+  /// stays as it is, and needs no upload.
+  std::error_code zero(std::uint64_t offset, std::uint64_t length);
+
+  /// Makes local bytes of [offset, offset + length) zero and leaves what is not local alone. Unlike
+  /// zero() it makes every cluster with local bytes there dirty: for what lay behind the end.
   std::error_code zeroLocal(std::uint64_t offset, std::uint64_t length);
 
   /// Changes what the header says of sizes; moves no content. validRemoteSize never grows.
@@ -120,6 +127,30 @@ class Session {
   /// with `content` (kBlockSize bytes each, ascending). For the upload service; not for mounts.
   std::error_code replaceCluster(std::uint64_t cluster, const ClusterBits& bits,
                                  std::span<const std::byte> content);
+
+  // --- space -------------------------------------------------------------------------------
+
+  /// Gives the blocks of a range space on the disk, so that a later write there does not find it
+  /// full. Nothing becomes local or dirty. EFBIG beyond maxImageSize(), EOPNOTSUPP where the file
+  /// system cannot, ENOSPC when there is no room: what was reserved by then is given back, but for
+  /// holes in local blocks.
+  std::error_code reserve(std::uint64_t offset, std::uint64_t length);
+
+  /// Gives back the space of what lies behind the end of the image, as far as no power cut can
+  /// bring it back: after a shrink, checkpoint first. Makes nothing dirty.
+  std::error_code releaseBehindEnd();
+  /// Whether there is space to give back behind the end.
+  [[nodiscard]] bool holdsSpaceBehindEnd() const;
+
+  /// The most that `data` may take on the disk from now on, in bytes; see LocalLimit. What would
+  /// need more is ENOSPC; reading, and overwriting what has its space, go on.
+  void limitLocal(std::uint64_t bytes);
+
+  /// The first byte in [offset, end) that is data: a block of the base, or a local one that is no
+  /// hole in `data`. `end` if there is none. Everything else reads as zeros.
+  std::error_code findData(std::uint64_t offset, std::uint64_t end, std::uint64_t& found) const;
+  /// The first byte in [offset, end) that is no data; `end` if there is none.
+  std::error_code findHole(std::uint64_t offset, std::uint64_t end, std::uint64_t& found) const;
 
   // --- durability -------------------------------------------------------------------------
 

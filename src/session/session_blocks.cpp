@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The session's data path: reads, writes, fills, zeroing.
+// The session's data path: reads, writes, fills. Zeroing: session_zero.cpp.
 //
 // Local blocks are read and overwritten in place without a lock. A block becomes local under its
 // cluster's stripe: content to `data`, entry to `live`, bit published, in this order. So a
@@ -9,31 +9,11 @@
 #include <cerrno>
 
 #include "base/errors.h"
+#include "session/piece.h"
 #include "session/session_parts.h"
 
 namespace netcow {
 namespace {
-
-/// One cluster's part of a range of the image.
-struct Piece {
-  std::uint64_t cluster;
-  std::uint64_t within;  ///< bytes into the cluster
-  std::uint64_t length;
-
-  [[nodiscard]] std::uint64_t firstBlock() const { return within / kBlockSize; }
-  [[nodiscard]] std::uint64_t endBlock() const {
-    return divideRoundingUp(within + length, kBlockSize);
-  }
-};
-
-Piece firstPiece(std::uint64_t offset, std::uint64_t length) {
-  const std::uint64_t within = offset % kClusterSize;
-  return {offset / kClusterSize, within, std::min(length, kClusterSize - within)};
-}
-
-std::uint64_t placeOf(const Cluster& cluster) {
-  return static_cast<std::uint64_t>(cluster.dataOffset.load(std::memory_order_acquire));
-}
 
 bool allLocal(const Cluster* cluster, const Piece& piece) {
   return cluster != nullptr &&
@@ -76,6 +56,7 @@ std::error_code Session::Parts::writeNewBlocks(std::uint64_t cluster, std::uint6
   if (const auto error = allocate(cluster, state)) {
     return error;
   }
+  spaceMayReach(cluster * kClusterSize + within + bytes.size());
   const ChangeUnderWay underWay(*state, clock);
   const bool someAreLocal =
       state->runEnd(piece.firstBlock(), piece.endBlock(), false) != piece.endBlock();
@@ -127,6 +108,7 @@ std::error_code Session::fill(std::uint64_t block, std::span<const std::byte> co
   if (state->isLocal(within)) {
     return {};
   }
+  parts_->spaceMayReach((block + 1) * kBlockSize);
   if (const auto error = parts_->data.write(content, placeOf(*state) + within * kBlockSize)) {
     return error;
   }
@@ -134,30 +116,6 @@ std::error_code Session::fill(std::uint64_t block, std::span<const std::byte> co
   bits.set(within);
   filled = true;
   return parts_->commitBits(cluster, *state, bits);
-}
-
-std::error_code Session::zeroLocal(std::uint64_t offset, std::uint64_t length) {
-  while (length > 0) {
-    if (parts_->map->table(offset / kTableSpan) == nullptr) {
-      const std::uint64_t skip = std::min(length, kTableSpan - offset % kTableSpan);
-      offset += skip;
-      length -= skip;
-      continue;
-    }
-    const Run run = runAt(offset, length);
-    if (run.local) {
-      const std::uint64_t cluster = offset / kClusterSize;
-      const auto error = parts_->overwrite(cluster, *parts_->map->find(cluster), [&] {
-        return parts_->data.zero(run.dataOffset, run.length);
-      });
-      if (error) {
-        return error;
-      }
-    }
-    offset += run.length;
-    length -= run.length;
-  }
-  return {};
 }
 
 std::error_code Session::replaceCluster(std::uint64_t cluster, const ClusterBits& bits,

@@ -7,6 +7,7 @@
 #include "session/checkpoint.h"
 #include "session/dirty_clusters.h"
 #include "session/loader.h"
+#include "session/piece.h"
 #include "session/session.h"
 
 namespace netcow {
@@ -28,6 +29,8 @@ struct Session::Parts {
   SessionTables tables;
   Checkpointer checkpointer;
   DirtyClusters dirtyQueue;
+  /// What lies behind it in the image has no space in `data`; at first that is not known.
+  std::atomic<std::uint64_t> spaceEnd = UINT64_MAX;
 
   /// While one lives, the cluster's content is being changed: no upload counts as its newest.
   class ChangeUnderWay {
@@ -73,7 +76,29 @@ struct Session::Parts {
   /// the bits are published. The caller holds the cluster's stripe.
   std::error_code commitBits(std::uint64_t cluster, Cluster& state, const ClusterBits& bits);
 
-  /// The cluster with space in `data`. The caller holds the cluster's stripe.
+  /// Session::zero() for a part of one cluster, of which the base reaches `baseEnd` blocks.
+  std::error_code zero(const Piece& piece, std::uint64_t baseEnd);
+
+  /// Session::reserve() for a part of one cluster.
+  std::error_code reserve(const Piece& piece);
+  /// Gives back what was reserved for blocks that are not local.
+  void giveBackReserved(const Piece& piece);
+
+  /// Raises spaceEnd; call it before space is taken.
+  void spaceMayReach(std::uint64_t end);
+  /// Calls visit(place in `data`, length), under the stripe, for what has space there from `begin`
+  /// of the image on, cluster by cluster, until it returns an error.
+  template <class Visit>
+  std::error_code visitSpaceFrom(std::uint64_t begin, Visit visit);
+
+  /// The run of data or hole that begins at a block; at most `length`, whole blocks.
+  std::error_code extentAt(std::uint64_t offset, std::uint64_t length,
+                           DataFile::Extent& extent) const;
+  /// The first byte of [offset, end) in a run of the wanted kind.
+  std::error_code find(bool wanted, std::uint64_t offset, std::uint64_t end,
+                       std::uint64_t& found) const;
+
+  /// The cluster with a place in `data`. The caller holds the cluster's stripe.
   std::error_code allocate(std::uint64_t cluster, Cluster*& state);
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <memory>
 
 #include "image/image.h"
@@ -20,9 +21,10 @@ using test::TemporaryDirectory;
 using Bytes = std::vector<std::byte>;
 using Result = test::CompletionResult;
 
-/// Random reads, writes and resizes against a plain buffer, with a base that answers late and out
-/// of order. Operations are in flight together unless their bytes overlap: two partial writes to
-/// one block, its fill and a read of its neighbour meet all the time.
+/// Random reads, writes, zeroing, reserving, seeks and resizes against a plain buffer, with a base
+/// that answers late and out of order. Operations are in flight together unless their bytes
+/// overlap: two partial writes to one block, its fill, a zero of a part of it and a read of its
+/// neighbour meet all the time.
 class ImageModel {
   // A border of two tables and an odd end lie inside, and the base is not zeros.
   static constexpr std::uint64_t kBaseSize = kTableSpan + 2 * kClusterSize + 1234;
@@ -51,7 +53,7 @@ class ImageModel {
   void run(int steps) {
     for (int step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
       SCOPED_TRACE("step " + std::to_string(step));
-      switch (random_.between(0, 19)) {
+      switch (random_.between(0, 24)) {
         case 0:
           resize();
           break;
@@ -72,6 +74,19 @@ class ImageModel {
         case 9:
         case 10:
           read();
+          break;
+        case 11:
+        case 12:
+        case 13:
+          zero();
+          break;
+        case 14:
+          seek();
+          break;
+        case 15:
+          if (random_.oneIn(4)) {
+            reserve();
+          }
           break;
         default:
           write();
@@ -157,6 +172,74 @@ class ImageModel {
     content_.write(operation->bytes, offset);
     image_->write(operation->bytes, offset, operation->result.completion());
     pending_.push_back(std::move(operation));
+  }
+
+  void zero() {
+    const std::uint64_t offset = someOffset();
+    const std::uint64_t length = random_.oneIn(3) ? someLength() * 4 : someLength();
+    const bool keepSize = random_.oneIn(2);
+    if (overlapsPending(offset, length, true)) {
+      return;
+    }
+    std::uint64_t end = offset + length;
+    if (length > 0 && end > content_.size()) {
+      drain();
+    }
+    end = keepSize ? std::min(end, content_.size()) : end;
+    auto operation = std::make_unique<Operation>();
+    operation->isWrite = true;
+    operation->offset = offset;
+    operation->bytes.resize(length);
+    if (end > offset) {
+      content_.write(Bytes(end - offset), offset);
+    }
+    image_->zero(offset, length, keepSize, operation->result.completion());
+    ASSERT_EQ(image_->size(), content_.size());
+    pending_.push_back(std::move(operation));
+  }
+
+  /// Not every file system can; where it cannot, nothing may change either.
+  void reserve() {
+    const std::uint64_t offset = someOffset();
+    const std::uint64_t length = someLength();
+    const bool keepSize = random_.oneIn(2);
+    if (!keepSize && length > 0 && offset + length > content_.size()) {
+      drain();
+    }
+    const auto error = image_->reserve(offset, length, keepSize);
+    ASSERT_TRUE(!error || error.value() == EOPNOTSUPP) << error.message();
+    if (!error && !keepSize && length > 0) {
+      content_.resize(std::max(content_.size(), offset + length));
+    }
+    ASSERT_EQ(image_->size(), content_.size());
+  }
+
+  /// What is called a hole is zeros; what is called data begins and ends where the other says.
+  void seek() {
+    drain();
+    std::uint64_t at = someOffset();
+    for (int i = 0; i < 5; ++i) {
+      std::uint64_t data = 0;
+      const auto error = image_->findData(at, data);
+      const std::uint64_t holeEnd = error ? content_.size() : data;
+      ASSERT_TRUE(!error || error.value() == ENXIO);
+      ASSERT_TRUE(error || (data >= at && data < content_.size()));
+      const std::uint64_t near = std::min(holeEnd, at + kSurroundings);
+      for (std::uint64_t byte = at; byte < near; ++byte) {
+        ASSERT_EQ(content_.bytes(byte, 1)[0], std::byte{0}) << "in a hole: " << byte;
+      }
+      std::uint64_t hole = 0;
+      if (error) {
+        ASSERT_EQ(image_->findHole(at, hole).value(), at < content_.size() ? 0 : ENXIO);
+        return;
+      }
+      ASSERT_FALSE(image_->findHole(at, hole));
+      ASSERT_TRUE(data > at ? hole == at : hole > at);
+      ASSERT_FALSE(image_->findHole(data, hole));
+      ASSERT_GT(hole, data);
+      ASSERT_LE(hole, content_.size());
+      at = hole;
+    }
   }
 
   void read() {

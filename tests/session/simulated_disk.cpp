@@ -78,6 +78,25 @@ void SparseBytes::copyPage(std::uint64_t page, const SparseBytes& from) {
   }
 }
 
+std::uint64_t SparseBytes::findData(std::uint64_t offset) const {
+  const auto page = pages_.lower_bound(offset / kPageSize);
+  return page == pages_.end() ? UINT64_MAX : std::max(offset, page->first * kPageSize);
+}
+
+std::uint64_t SparseBytes::findHole(std::uint64_t offset) const {
+  std::uint64_t page = offset / kPageSize;
+  while (pages_.contains(page)) {
+    ++page;
+  }
+  return std::max(offset, page * kPageSize);
+}
+
+std::uint64_t SparseBytes::bytesIn(std::uint64_t offset, std::uint64_t length) const {
+  const auto begin = pages_.lower_bound(offset / kPageSize);
+  const auto end = pages_.lower_bound(roundUpTo(kPageSize, offset + length) / kPageSize);
+  return static_cast<std::uint64_t>(std::distance(begin, end)) * kPageSize;
+}
+
 // --- SimulatedInode -------------------------------------------------------------------------
 
 void SimulatedInode::read(std::span<std::byte> buffer, std::uint64_t offset) const {

@@ -27,6 +27,11 @@ class SparseBytes {
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
   void zero(std::uint64_t offset, std::uint64_t length);
   void copyPage(std::uint64_t page, const SparseBytes& from);
+  /// The first byte at or behind `offset` that is in no hole; UINT64_MAX if there is none.
+  [[nodiscard]] std::uint64_t findData(std::uint64_t offset) const;
+  [[nodiscard]] std::uint64_t findHole(std::uint64_t offset) const;
+  /// What of a range is in no hole, in whole pages.
+  [[nodiscard]] std::uint64_t bytesIn(std::uint64_t offset, std::uint64_t length) const;
 
   static constexpr std::uint64_t kPageSize = 4096;
 
@@ -55,6 +60,8 @@ class SimulatedInode {
   void powerCut(SeededRandom& random);
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// What programs read, with its holes.
+  [[nodiscard]] const SparseBytes& bytes() const { return cached_; }
   [[nodiscard]] bool unsynced() const { return !unsynced_.empty(); }
 
   std::int64_t birth = 0;

@@ -84,6 +84,36 @@ class SimulatedFile : public File {
     return {};
   }
 
+  /// The disk has room for all, so only the call itself can fail.
+  std::error_code reserve(std::uint64_t /*offset*/, std::uint64_t /*length*/) override {
+    if (const auto error = machine_.admit()) {
+      return error;
+    }
+    machine_.changed();
+    return {};
+  }
+
+  std::error_code findData(std::uint64_t offset, std::uint64_t& found) override {
+    found = inode().bytes().findData(offset);
+    return machine_.admit();
+  }
+
+  std::error_code findHole(std::uint64_t offset, std::uint64_t& found) override {
+    found = inode().bytes().findHole(offset);
+    return machine_.admit();
+  }
+
+  std::error_code allocatedBytes(std::uint64_t& bytes) override {
+    bytes = inode().bytes().bytesIn(0, inode().size());
+    return machine_.admit();
+  }
+
+  std::error_code spaceIn(std::uint64_t offset, std::uint64_t length,
+                          std::uint64_t& bytes) override {
+    bytes = inode().bytes().bytesIn(offset, length);
+    return machine_.admit();
+  }
+
   std::error_code resize(std::uint64_t size) override {
     if (const auto error = machine_.admit()) {
       return error;
