@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/data_file.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <vector>
 
+#include "base/errors.h"
 #include "format/geometry.h"
 
 namespace netcow {
@@ -64,6 +67,14 @@ std::error_code DataFile::punch(std::uint64_t offset, std::uint64_t length) {
   const auto error = file_.punch(offset, length);
   unsynced_.store(true);
   return error;
+}
+
+std::error_code DataFile::checkRoom(std::uint64_t newBytes) const {
+  std::uint64_t free = 0;
+  if (const auto error = file_.freeBytes(free)) {
+    return error;
+  }
+  return newBytes > free ? errnoCode(ENOSPC) : limit_.check(newBytes);
 }
 
 std::error_code DataFile::reserve(std::uint64_t offset, std::uint64_t length) {

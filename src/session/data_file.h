@@ -33,6 +33,8 @@ class DataFile {
   std::error_code zero(std::uint64_t offset, std::uint64_t length);
   /// The same for whole blocks alone.
   std::error_code punch(std::uint64_t offset, std::uint64_t length);
+  /// ENOSPC if so much new space surely does not fit, on the disk or below the limit.
+  [[nodiscard]] std::error_code checkRoom(std::uint64_t newBytes) const;
   /// Gives a range space on the disk; see File::reserve(). ENOSPC also at the limit.
   std::error_code reserve(std::uint64_t offset, std::uint64_t length);
 

@@ -47,6 +47,8 @@ class File {
   /// How much of a range has space on the disk, written or reserved.
   virtual std::error_code spaceIn(std::uint64_t offset, std::uint64_t length,
                                   std::uint64_t& bytes) = 0;
+  /// How much more the file system has room for.
+  virtual std::error_code freeBytes(std::uint64_t& bytes) = 0;
 
   /// What tells this file from every other one, and from itself after a change.
   struct Identity {

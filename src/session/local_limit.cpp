@@ -17,6 +17,19 @@ bool LocalLimit::take(std::uint64_t limit, std::uint64_t bytes) {
   return true;
 }
 
+std::error_code LocalLimit::check(std::uint64_t newBytes) const {
+  const std::uint64_t limit = limit_.load();
+  if (limit == kUnlimited) {
+    return {};
+  }
+  std::uint64_t allocated = 0;
+  if (const auto error = file_.allocatedBytes(allocated)) {
+    return error;
+  }
+  const std::uint64_t room = limit > allocated ? limit - allocated : 0;
+  return newBytes > room ? errnoCode(ENOSPC) : std::error_code{};
+}
+
 std::error_code LocalLimit::admitBelow(std::uint64_t limit, std::uint64_t offset,
                                        std::uint64_t length) {
   if (take(limit, length)) {

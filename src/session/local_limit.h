@@ -35,6 +35,8 @@ class LocalLimit {
     const std::uint64_t limit = limit_.load(std::memory_order_relaxed);
     return limit == kUnlimited ? std::error_code{} : admitBelow(limit, offset, length);
   }
+  /// ENOSPC if so much new space surely does not fit; takes nothing.
+  [[nodiscard]] std::error_code check(std::uint64_t newBytes) const;
 
  private:
   static constexpr std::uint64_t kUnlimited = UINT64_MAX;

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -197,6 +198,15 @@ std::error_code PosixFile::dataIn(std::uint64_t offset, std::uint64_t length,
     bytes += std::min(hole, end) - data;
     offset = hole;
   }
+  return {};
+}
+
+std::error_code PosixFile::freeBytes(std::uint64_t& bytes) {
+  struct statvfs status{};
+  if (::fstatvfs(fd_.get(), &status) != 0) {
+    return errnoCode(errno);
+  }
+  bytes = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
   return {};
 }
 

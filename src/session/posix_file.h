@@ -27,6 +27,7 @@ class PosixFile : public File {
   std::error_code allocatedBytes(std::uint64_t& bytes) override;
   std::error_code spaceIn(std::uint64_t offset, std::uint64_t length,
                           std::uint64_t& bytes) override;
+  std::error_code freeBytes(std::uint64_t& bytes) override;
   std::error_code identify(Identity& identity) override;
   std::error_code lockExclusively() override;
 

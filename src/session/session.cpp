@@ -52,6 +52,9 @@ std::error_code Session::setUploadUuid(const std::string& uuid, bool sendAll) {
   std::error_code result;
   if (sendAll) {
     parts_->map->forEachAllocated([&](std::uint64_t number, Cluster& cluster) {
+      if (cluster.loadBits().none()) {
+        return;
+      }
       const auto error = parts_->overwrite(number, cluster, [] { return std::error_code{}; });
       result = result ? result : error;
     });

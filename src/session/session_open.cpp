@@ -57,6 +57,9 @@ void writeBack(Folder& folder, LoadedSession& loaded, const Clock& clock) {
 std::uint64_t markAllDirty(const BlockMap& map, const Clock& clock) {
   std::uint64_t clusters = 0;
   map.forEachAllocated([&](std::uint64_t, Cluster& cluster) {
+    if (cluster.loadBits().none()) {
+      return;  // nothing of it was ever sent: a checkpoint covers what is
+    }
     cluster.changedAt = clock.now().time_since_epoch().count();
     cluster.dirty = true;
     ++clusters;

@@ -81,15 +81,24 @@ struct Session::Parts {
 
   /// Session::reserve() for a part of one cluster.
   std::error_code reserve(const Piece& piece);
+  /// How much of a range of the image has no space in `data`.
+  std::error_code spaceMissing(std::uint64_t begin, std::uint64_t end, std::uint64_t& bytes) const;
   /// Gives back what was reserved for blocks that are not local.
   void giveBackReserved(const Piece& piece);
 
   /// Raises spaceEnd; call it before space is taken.
   void spaceMayReach(std::uint64_t end);
-  /// Calls visit(place in `data`, length), under the stripe, for what has space there from `begin`
-  /// of the image on, cluster by cluster, until it returns an error.
-  template <class Visit>
-  std::error_code visitSpaceFrom(std::uint64_t begin, Visit visit);
+  /// A part of `data` that one cluster owns.
+  struct Space {
+    std::uint64_t place = 0;
+    std::uint64_t length = 0;
+    std::uint64_t bytes = 0;  ///< that have space on the disk
+  };
+  /// The next part of a cluster in [offset, end) of the image that has any space on the disk; no
+  /// bytes if there is none. Moves `offset` behind it.
+  std::error_code findSpace(std::uint64_t& offset, std::uint64_t end, Space& space) const;
+  /// Gives back all space in [begin, end) of the image, where nothing can be read.
+  std::error_code punchBetween(std::uint64_t begin, std::uint64_t end);
 
   /// The run of data or hole that begins at a block; at most `length`, whole blocks.
   std::error_code extentAt(std::uint64_t offset, std::uint64_t length,

@@ -29,6 +29,19 @@ std::error_code Session::Parts::reserve(const Piece& piece) {
   return data.reserve(placeOf(*state) + piece.within, piece.length);
 }
 
+std::error_code Session::Parts::spaceMissing(std::uint64_t begin, std::uint64_t end,
+                                             std::uint64_t& bytes) const {
+  bytes = end - begin;
+  Space space;
+  do {
+    if (const auto error = findSpace(begin, end, space)) {
+      return error;
+    }
+    bytes -= space.bytes;
+  } while (space.bytes > 0);
+  return {};
+}
+
 void Session::Parts::giveBackReserved(const Piece& piece) {
   const MutexLock lock(map->stripe(piece.cluster));
   Cluster* const state = map->find(piece.cluster);
@@ -52,7 +65,9 @@ std::error_code Session::reserve(std::uint64_t offset, std::uint64_t length) {
   const std::uint64_t begin = roundDown(offset, kBlockSize);
   const std::uint64_t end = roundUp(offset + length, kBlockSize);
   parts_->spaceMayReach(end);
-  std::error_code error;
+  std::uint64_t missing = 0;
+  std::error_code error = parts_->spaceMissing(begin, end, missing);
+  error = error ? error : parts_->data.checkRoom(missing);
   std::uint64_t at = begin;
   while (at < end && !error) {
     const Piece piece = firstPiece(at, end - at);
@@ -79,29 +94,22 @@ void Session::Parts::spaceMayReach(std::uint64_t end) {
   }
 }
 
-template <class Visit>
-std::error_code Session::Parts::visitSpaceFrom(std::uint64_t begin, Visit visit) {
-  const std::uint64_t end = std::min(spaceEnd.load(), map->tableCount() * kTableSpan);
-  while (begin < end) {
-    const Piece piece = firstPiece(begin, end - begin);
-    const Table* const table = map->table(begin / kTableSpan);
-    if (table == nullptr) {
-      begin = roundDown(begin, kTableSpan) + kTableSpan;
+std::error_code Session::Parts::findSpace(std::uint64_t& offset, std::uint64_t end,
+                                          Space& space) const {
+  end = std::min(end, map->tableCount() * kTableSpan);
+  space.bytes = 0;
+  while (offset < end && space.bytes == 0) {
+    if (map->table(offset / kTableSpan) == nullptr) {
+      offset = roundDown(offset, kTableSpan) + kTableSpan;
       continue;
     }
-    begin += piece.length;
-    const MutexLock lock(map->stripe(piece.cluster));
+    const Piece piece = firstPiece(offset, end - offset);
+    offset += piece.length;
     const Cluster& state = *map->find(piece.cluster);
-    std::uint64_t bytes = 0;
-    if (!state.allocated()) {
-      continue;
-    }
-    const std::uint64_t place = placeOf(state) + piece.within;
-    if (const auto error = data.spaceIn(place, piece.length, bytes)) {
-      return error;
-    }
-    if (bytes > 0) {
-      if (const auto error = visit(place, piece.length)) {
+    if (state.allocated()) {
+      space.place = placeOf(state) + piece.within;
+      space.length = piece.length;
+      if (const auto error = data.spaceIn(space.place, space.length, space.bytes)) {
         return error;
       }
     }
@@ -110,21 +118,38 @@ std::error_code Session::Parts::visitSpaceFrom(std::uint64_t begin, Visit visit)
 }
 
 bool Session::holdsSpaceBehindEnd() const {
-  const std::uint64_t begin = roundUp(imageSize(), kBlockSize);
-  // An error ends the look at the first place that holds something.
-  return static_cast<bool>(parts_->visitSpaceFrom(
-      begin, [](std::uint64_t, std::uint64_t) { return errnoCode(EEXIST); }));
+  std::uint64_t at = roundUp(imageSize(), kBlockSize);
+  Parts::Space space;
+  return !parts_->findSpace(at, parts_->spaceEnd, space) && space.bytes > 0;
 }
 
 std::error_code Session::releaseBehindEnd() {
-  const std::uint64_t size = std::max(imageSize(), parts_->header.largestSize());
-  const auto error = parts_->visitSpaceFrom(
-      roundUp(size, kBlockSize),
-      [this](std::uint64_t at, std::uint64_t n) { return parts_->data.punch(at, n); });
-  if (!error) {
-    parts_->spaceEnd.store(size);
+  const std::uint64_t size =
+      roundUp(std::max(imageSize(), parts_->header.largestSize()), kBlockSize);
+  // Lowered first: what takes space there from now on raises it again.
+  const std::uint64_t end = parts_->spaceEnd.exchange(size);
+  const auto error = parts_->punchBetween(size, end);
+  if (error) {
+    parts_->spaceMayReach(end);
   }
   return error;
+}
+
+// Takes no lock of a cluster: what is written there at the same time is the late end of a write to
+// what was cut off, and nobody can tell whether it came before or after.
+std::error_code Session::Parts::punchBetween(std::uint64_t begin, std::uint64_t end) {
+  Space space;
+  do {
+    if (const auto error = findSpace(begin, end, space)) {
+      return error;
+    }
+    if (space.bytes > 0) {
+      if (const auto error = data.punch(space.place, space.length)) {
+        return error;
+      }
+    }
+  } while (space.bytes > 0);
+  return {};
 }
 
 // --- data and holes -------------------------------------------------------------------------

@@ -185,6 +185,147 @@ TEST_F(ImageTest, AFailedFillFailsEveryWriteThatWaitedAndChangesNothing) {
   EXPECT_EQ(readNow(0, kBlockSize), repeated(kBlockSize, 1));
 }
 
+// --- zero, reserve, holes -------------------------------------------------------------------
+
+TEST_F(ImageTest, AZeroOfPartsOfBlocksKeepsTheRestOfThem) {
+  start(repeated(4 * kBlockSize, 1));
+  Result result;
+  image_->zero(100, 2 * kBlockSize, true, result.completion());
+  EXPECT_EQ(result.calls, 0);
+  EXPECT_EQ(source_->pending(), 2U) << "the first and the last block";
+  EXPECT_TRUE(session_->isLocal(1));
+  answerAll();
+  EXPECT_EQ(result.calls, 1);
+  EXPECT_EQ(result.error, 0);
+  Bytes expected = repeated(4 * kBlockSize, 1);
+  std::fill_n(expected.begin() + 100, 2 * kBlockSize, std::byte{0});
+  EXPECT_EQ(readNow(0, 4 * kBlockSize), expected);
+}
+
+TEST_F(ImageTest, AZeroWithinOneBlockWaitsForIt) {
+  start(repeated(kBlockSize, 1));
+  Result result;
+  image_->zero(10, 20, false, result.completion());
+  EXPECT_EQ(result.calls, 0);
+  source_->answer(0, EIO);
+  EXPECT_EQ(result.error, EIO);
+  EXPECT_EQ(readNow(0, kBlockSize), repeated(kBlockSize, 1));
+}
+
+TEST_F(ImageTest, AFillInFlightNeverUndoesAZero) {
+  start(repeated(2 * kBlockSize, 1));
+  const Bytes part = repeated(10, 2);
+  Result slow;
+  Result zeroed;
+  image_->write(part, 50, slow.completion());
+  image_->zero(0, 2 * kBlockSize, true, zeroed.completion());
+  EXPECT_EQ(zeroed.calls, 1);
+  source_->answer(0);
+  EXPECT_EQ(slow.calls, 1);
+  Bytes expected = repeated(2 * kBlockSize, 0);
+  std::copy(part.begin(), part.end(), expected.begin() + 50);
+  EXPECT_EQ(readNow(0, 2 * kBlockSize), expected);
+}
+
+TEST_F(ImageTest, AZeroKeepsOrRaisesTheSize) {
+  start(repeated(kBlockSize + 100, 1));
+  Result result;
+  image_->zero(kBlockSize, 10 * kBlockSize, true, result.completion());
+  EXPECT_EQ(result.calls, 1) << "the last block is covered as far as it reaches";
+  EXPECT_EQ(image_->size(), kBlockSize + 100);
+  image_->zero(kLargestImageSize, kBlockSize, true, result.completion());
+  EXPECT_EQ(result.error, 0) << "nothing is there";
+  image_->zero(2 * kBlockSize, 100, false, result.completion());
+  EXPECT_EQ(image_->size(), 2 * kBlockSize + 100);
+  Bytes expected = repeated(2 * kBlockSize + 100, 0);
+  std::fill_n(expected.begin(), kBlockSize, std::byte{1});
+  EXPECT_EQ(readNow(0, 2 * kBlockSize + 100), expected);
+  image_->zero(kDefaultMaxImageSize - 10, 11, false, result.completion());
+  EXPECT_EQ(result.error, EFBIG);
+  image_->zero(100, UINT64_MAX, true, result.completion());
+  EXPECT_EQ(result.error, EFBIG) << "beyond what a number can say";
+  EXPECT_EQ(result.calls, 5);
+}
+
+TEST_F(ImageTest, AZeroThatGrowsShowsNothingOfWhatWasCutOff) {
+  start(repeated(kBlockSize, 1));
+  writeNow(repeated(4 * kBlockSize, 5), kBlockSize);
+  ASSERT_FALSE(image_->resize(kBlockSize));
+  Result result;
+  image_->zero(4 * kBlockSize, kBlockSize, false, result.completion());
+  EXPECT_EQ(result.error, 0);
+  EXPECT_EQ(readNow(kBlockSize, 4 * kBlockSize), repeated(4 * kBlockSize, 0));
+}
+
+TEST_F(ImageTest, ReservingKeepsOrRaisesTheSizeAndTheContent) {
+  start(repeated(kBlockSize + 100, 1));
+  if (image_->reserve(0, kBlockSize, true).value() == EOPNOTSUPP) {
+    GTEST_SKIP() << "this file system reserves nothing";
+  }
+  EXPECT_FALSE(image_->reserve(10 * kBlockSize, kBlockSize, true));
+  EXPECT_EQ(image_->size(), kBlockSize + 100);
+  EXPECT_FALSE(image_->reserve(2 * kBlockSize, 5, false));
+  EXPECT_EQ(image_->size(), 2 * kBlockSize + 5);
+  Bytes expected = repeated(2 * kBlockSize + 5, 0);
+  std::fill_n(expected.begin(), kBlockSize + 100, std::byte{1});
+  EXPECT_EQ(readNow(0, 2 * kBlockSize + 5), expected);
+  EXPECT_EQ(image_->reserve(kDefaultMaxImageSize, 1, true).value(), EFBIG);
+  EXPECT_EQ(image_->reserve(1, UINT64_MAX, true).value(), EFBIG);
+}
+
+TEST_F(ImageTest, AShrinkGivesTheSpaceBackAndKeepsWhatIsBefore) {
+  start(repeated(kBlockSize, 1));
+  writeNow(repeated(2 * kClusterSize, 5), 0);
+  ASSERT_FALSE(image_->flush());
+  ASSERT_FALSE(image_->resize(kClusterSize + 10));
+  EXPECT_FALSE(session_->holdsSpaceBehindEnd());
+  ASSERT_FALSE(image_->resize(2 * kClusterSize));
+  Bytes expected = repeated(2 * kBlockSize, 0);
+  std::fill_n(expected.begin(), kBlockSize + 10, std::byte{5});
+  EXPECT_EQ(readNow(kClusterSize - kBlockSize, 2 * kBlockSize), expected);
+}
+
+TEST_F(ImageTest, AShrinkThatGivesNothingBackNeedsNoCheckpoint) {
+  start(repeated(10 * kBlockSize, 1));
+  writeNow(repeated(kBlockSize, 5), 0);
+  ASSERT_FALSE(image_->flush());
+  ASSERT_FALSE(image_->resize(2 * kBlockSize));
+  EXPECT_TRUE(session_->needsCheckpoint()) << "nobody asked for one";
+}
+
+TEST_F(ImageTest, SeeksLikeLseek) {
+  start(repeated(2 * kBlockSize + 10, 1));
+  ASSERT_FALSE(image_->resize(100 * kBlockSize));
+  std::uint64_t found = 0;
+  EXPECT_FALSE(image_->findData(5, found));
+  EXPECT_EQ(found, 5U);
+  EXPECT_FALSE(image_->findHole(5, found));
+  EXPECT_EQ(found, 3 * kBlockSize);
+  EXPECT_EQ(image_->findData(found, found).value(), ENXIO) << "no data any more";
+  EXPECT_EQ(image_->findHole(100 * kBlockSize, found).value(), ENXIO);
+  EXPECT_EQ(image_->findData(100 * kBlockSize, found).value(), ENXIO);
+  writeNow(repeated(10, 7), 99 * kBlockSize);
+  EXPECT_FALSE(image_->findData(3 * kBlockSize, found));
+  EXPECT_EQ(found, 99 * kBlockSize);
+  EXPECT_FALSE(image_->findHole(found, found));
+  EXPECT_EQ(found, 100 * kBlockSize) << "the end is a hole";
+}
+
+TEST(ReadOnlyImage, IsDataToItsEnd) {
+  HeldSource source(repeated(5000, 1));
+  Image image(source, nullptr);
+  std::uint64_t found = 0;
+  EXPECT_FALSE(image.findData(17, found));
+  EXPECT_EQ(found, 17U);
+  EXPECT_FALSE(image.findHole(17, found));
+  EXPECT_EQ(found, 5000U);
+  EXPECT_EQ(image.findData(5000, found).value(), ENXIO);
+  EXPECT_EQ(image.reserve(0, 1, true).value(), EROFS);
+  Result result;
+  image.zero(0, 1, true, result.completion());
+  EXPECT_EQ(result.error, EROFS);
+}
+
 TEST(ReadOnlyImage, RefusesChanges) {
   HeldSource source(repeated(5000, 1));
   Image image(source, nullptr);

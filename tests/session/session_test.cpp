@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/errors.h"
+#include "session/session_fixture.h"
 #include "support/fake_clock.h"
 #include "support/seeded_random.h"
 #include "support/temporary_directory.h"
@@ -16,37 +17,17 @@
 namespace netcow {
 namespace {
 
+using test::blockOf;
 using test::FakeClock;
+using test::localBlock;
 using test::SeededRandom;
+using test::sessionSettings;
 using test::TemporaryDirectory;
-
-NewSession settings(std::uint64_t baseSize) {
-  NewSession result;
-  result.imageName = "lab/windows";
-  result.uploadUuid = "11111111-2222-3333-4444-555555555555";
-  result.baseSize = baseSize;
-  return result;
-}
-
-std::vector<std::byte> block(unsigned value) {
-  return std::vector<std::byte>(kBlockSize, static_cast<std::byte>(value));
-}
-
-/// What a session says a local block holds; nothing if it is not local.
-std::optional<std::vector<std::byte>> readBlock(const Session& session, std::uint64_t number) {
-  const auto run = session.runAt(number * kBlockSize, kBlockSize);
-  if (!run.local) {
-    return std::nullopt;
-  }
-  std::vector<std::byte> content(kBlockSize);
-  EXPECT_FALSE(session.readData(content, run.dataOffset));
-  return content;
-}
 
 class SessionTest : public testing::Test {
  protected:
   std::unique_ptr<Session> create(std::uint64_t baseSize = 3 * kTableSpan) {
-    return Session::create(directory_, settings(baseSize), clock_);
+    return Session::create(directory_, sessionSettings(baseSize), clock_);
   }
   std::unique_ptr<Session> open() { return Session::open(directory_, clock_); }
 
@@ -68,32 +49,32 @@ TEST_F(SessionTest, IsEmptyWhenNew) {
 TEST_F(SessionTest, KeepsBlocksOverACleanClose) {
   {
     const auto session = create();
-    ASSERT_FALSE(session->write(block(7), 5 * kBlockSize));
-    ASSERT_FALSE(session->write(block(9), kTableSpan + 3 * kClusterSize));
+    ASSERT_FALSE(session->write(blockOf(7), 5 * kBlockSize));
+    ASSERT_FALSE(session->write(blockOf(9), kTableSpan + 3 * kClusterSize));
     ASSERT_FALSE(session->close());
   }
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/live"));
   const auto session = open();
   EXPECT_EQ(session->recovery(), "");
-  EXPECT_EQ(readBlock(*session, 5), block(7));
-  EXPECT_EQ(readBlock(*session, (kTableSpan + 3 * kClusterSize) / kBlockSize), block(9));
-  EXPECT_FALSE(readBlock(*session, 6).has_value());
+  EXPECT_EQ(localBlock(*session, 5), blockOf(7));
+  EXPECT_EQ(localBlock(*session, (kTableSpan + 3 * kClusterSize) / kBlockSize), blockOf(9));
+  EXPECT_FALSE(localBlock(*session, 6).has_value());
 }
 
 TEST_F(SessionTest, LosesNothingWhenTheProcessIsKilled) {
   {
     const auto session = create();
-    ASSERT_FALSE(session->write(block(1), 0));
+    ASSERT_FALSE(session->write(blockOf(1), 0));
     ASSERT_FALSE(session->checkpoint());
-    ASSERT_FALSE(session->write(block(2), kBlockSize));
-    ASSERT_FALSE(session->write(block(3), 0));
+    ASSERT_FALSE(session->write(blockOf(2), kBlockSize));
+    ASSERT_FALSE(session->write(blockOf(3), 0));
     ASSERT_FALSE(session->setSizes(kTableSpan, kClusterSize));
     // No close(): the destructor leaves what a killed process would.
   }
   const auto session = open();
   EXPECT_NE(session->recovery(), "");
-  EXPECT_EQ(readBlock(*session, 0), block(3));
-  EXPECT_EQ(readBlock(*session, 1), block(2));
+  EXPECT_EQ(localBlock(*session, 0), blockOf(3));
+  EXPECT_EQ(localBlock(*session, 1), blockOf(2));
   EXPECT_EQ(session->imageSize(), kTableSpan);
   EXPECT_EQ(session->validRemoteSize(), kClusterSize);
 }
@@ -121,71 +102,71 @@ TEST_F(SessionTest, TakesOverASessionWithoutClusters) {
 TEST_F(SessionTest, RefusesToReplaceASessionWithClusters) {
   {
     const auto session = create();
-    ASSERT_FALSE(session->write(block(1), 0));
+    ASSERT_FALSE(session->write(blockOf(1), 0));
   }
   EXPECT_THROW(create(), UserError);
-  EXPECT_EQ(readBlock(*open(), 0), block(1));
+  EXPECT_EQ(localBlock(*open(), 0), blockOf(1));
 }
 
 TEST_F(SessionTest, RefusesWhatIsTooLong) {
-  NewSession longUuid = settings(4096);
+  NewSession longUuid = sessionSettings(4096);
   longUuid.uploadUuid = std::string(37, 'a');
   EXPECT_THROW(Session::create(directory_, longUuid, clock_), UserError);
-  NewSession longName = settings(4096);
+  NewSession longName = sessionSettings(4096);
   longName.imageName = std::string(200, 'a');
   EXPECT_THROW(Session::create(directory_, longName, clock_), UserError);
-  NewSession whole = settings(4096);
+  NewSession whole = sessionSettings(4096);
   whole.uploadUuid = std::string(36, 'b');
   EXPECT_EQ(Session::create(directory_, whole, clock_)->uploadUuid(), std::string(36, 'b'));
 }
 
 TEST_F(SessionTest, FillStandsBackForAWrite) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(5), 0));
+  ASSERT_FALSE(session->write(blockOf(5), 0));
   bool filled = true;
-  ASSERT_FALSE(session->fill(0, block(6), filled));
+  ASSERT_FALSE(session->fill(0, blockOf(6), filled));
   EXPECT_FALSE(filled);
-  EXPECT_EQ(readBlock(*session, 0), block(5));
-  ASSERT_FALSE(session->fill(1, block(6), filled));
+  EXPECT_EQ(localBlock(*session, 0), blockOf(5));
+  ASSERT_FALSE(session->fill(1, blockOf(6), filled));
   EXPECT_TRUE(filled);
-  EXPECT_EQ(readBlock(*session, 1), block(6));
+  EXPECT_EQ(localBlock(*session, 1), blockOf(6));
 }
 
 TEST_F(SessionTest, ZeroesOnlyWhatIsLocal) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(5), 0));
-  ASSERT_FALSE(session->write(block(5), 2 * kBlockSize));
+  ASSERT_FALSE(session->write(blockOf(5), 0));
+  ASSERT_FALSE(session->write(blockOf(5), 2 * kBlockSize));
   ASSERT_FALSE(session->zeroLocal(100, 2 * kBlockSize));
-  auto expected = block(5);
+  auto expected = blockOf(5);
   std::fill(expected.begin() + 100, expected.end(), std::byte{0});
-  EXPECT_EQ(readBlock(*session, 0), expected);
+  EXPECT_EQ(localBlock(*session, 0), expected);
   EXPECT_FALSE(session->isLocal(1));
-  expected = block(5);
+  expected = blockOf(5);
   std::fill(expected.begin(), expected.begin() + 100, std::byte{0});
-  EXPECT_EQ(readBlock(*session, 2), expected);
+  EXPECT_EQ(localBlock(*session, 2), expected);
 }
 
 TEST_F(SessionTest, AChangeDuringAnUploadLeavesTheClusterDirty) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_FALSE(session->write(blockOf(1), 0));
   ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
   EXPECT_FALSE(session->takeDirty(clock_.now()).has_value()) << "it is checked out";
   const auto snapshot = session->snapshot(0);
-  ASSERT_FALSE(session->write(block(2), 0));
+  ASSERT_FALSE(session->write(blockOf(2), 0));
   EXPECT_FALSE(session->acknowledgeUpload(0, snapshot.changes));
   ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
   EXPECT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
   EXPECT_FALSE(session->oldestDirty().has_value());
-  ASSERT_FALSE(session->write(block(3), 0));
+  ASSERT_FALSE(session->write(blockOf(3), 0));
   EXPECT_EQ(session->takeDirty(clock_.now()), 0U);
 }
 
 TEST_F(SessionTest, GivesOutClustersOnlyWhenTheyAreOldEnough) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_FALSE(session->write(blockOf(1), 0));
   clock_.advance(std::chrono::seconds(30));
-  ASSERT_FALSE(session->write(block(1), kClusterSize));
-  ASSERT_FALSE(session->write(block(2), 0));  // changed again: its age begins anew
+  ASSERT_FALSE(session->write(blockOf(1), kClusterSize));
+  ASSERT_FALSE(session->write(blockOf(2), 0));  // changed again: its age begins anew
   clock_.advance(std::chrono::seconds(30));
   const auto sixtySecondsAgo = clock_.now() - std::chrono::seconds(60);
   EXPECT_FALSE(session->takeDirty(sixtySecondsAgo).has_value());
@@ -200,8 +181,8 @@ TEST_F(SessionTest, GivesOutClustersOnlyWhenTheyAreOldEnough) {
 TEST_F(SessionTest, RemembersWhatIsDirtyOverAKill) {
   {
     const auto session = create();
-    ASSERT_FALSE(session->write(block(1), 0));
-    ASSERT_FALSE(session->write(block(1), kClusterSize));
+    ASSERT_FALSE(session->write(blockOf(1), 0));
+    ASSERT_FALSE(session->write(blockOf(1), kClusterSize));
     ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
     ASSERT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
   }
@@ -218,19 +199,19 @@ TEST_F(SessionTest, ReplaceClusterKeepsExactlyTheNewestBits) {
   ClusterBits second;
   second.set(1);
   second.set(319);
-  std::vector<std::byte> content = block(8);
+  std::vector<std::byte> content = blockOf(8);
   content.resize(2 * kBlockSize, std::byte{9});
   ASSERT_FALSE(session->replaceCluster(2, second, content));
   EXPECT_FALSE(session->isLocal(2 * kBlocksPerCluster));
-  EXPECT_EQ(readBlock(*session, 2 * kBlocksPerCluster + 1), block(8));
-  EXPECT_EQ(readBlock(*session, 2 * kBlocksPerCluster + 319), block(9));
-  EXPECT_EQ(session->replaceCluster(2, second, block(1)).value(), EINVAL);
+  EXPECT_EQ(localBlock(*session, 2 * kBlocksPerCluster + 1), blockOf(8));
+  EXPECT_EQ(localBlock(*session, 2 * kBlocksPerCluster + 319), blockOf(9));
+  EXPECT_EQ(session->replaceCluster(2, second, blockOf(1)).value(), EINVAL);
   EXPECT_EQ(session->replaceCluster(800'000, second, content).value(), EFBIG);
 }
 
 TEST_F(SessionTest, ANewUploadSendsEverythingAgain) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(1), 0));
+  ASSERT_FALSE(session->write(blockOf(1), 0));
   ASSERT_EQ(session->takeDirty(clock_.now()), 0U);
   ASSERT_TRUE(session->acknowledgeUpload(0, session->snapshot(0).changes));
   ASSERT_FALSE(session->setUploadUuid("another", true));
@@ -240,8 +221,8 @@ TEST_F(SessionTest, ANewUploadSendsEverythingAgain) {
 
 TEST_F(SessionTest, IsInspectedWhileInUse) {
   const auto session = create();
-  ASSERT_FALSE(session->write(block(1), 0));
-  ASSERT_FALSE(session->write(block(1), kClusterSize));
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  ASSERT_FALSE(session->write(blockOf(1), kClusterSize));
   const SessionReport report = inspectSession(directory_);
   EXPECT_TRUE(report.open);
   EXPECT_EQ(report.clusters, 2U);
@@ -290,6 +271,14 @@ TEST_F(SessionTest, AgreesWithAModelOverKillsAndCloses) {
         }
         break;
       }
+      case 4: {
+        const std::uint64_t count = random.between(0, 5);
+        ASSERT_FALSE(session->zero(first * kBlockSize, count * kBlockSize));
+        for (std::uint64_t i = 0; i < count; ++i) {
+          model[first + i] = blockOf(0);
+        }
+        break;
+      }
       case 3: {
         if (const auto entry = model.find(first); entry != model.end()) {
           const std::uint64_t from = random.between(0, kBlockSize - 1);
@@ -315,7 +304,7 @@ TEST_F(SessionTest, AgreesWithAModelOverKillsAndCloses) {
   session->forEachCluster([&local](const ClusterInfo& info) { local += info.bits.count(); });
   EXPECT_EQ(local, model.size());
   for (const auto& [number, content] : model) {
-    ASSERT_EQ(readBlock(*session, number), content) << "block " << number;
+    ASSERT_EQ(localBlock(*session, number), content) << "block " << number;
   }
 }
 

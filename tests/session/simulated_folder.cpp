@@ -114,6 +114,11 @@ class SimulatedFile : public File {
     return machine_.admit();
   }
 
+  std::error_code freeBytes(std::uint64_t& bytes) override {
+    bytes = std::uint64_t{1} << 50U;
+    return machine_.admit();
+  }
+
   std::error_code resize(std::uint64_t size) override {
     if (const auto error = machine_.admit()) {
       return error;
