@@ -213,6 +213,9 @@ MountSession openMountSession(const MountCommand& command, const Source& source,
   }
   mount.session =
       command.loadSession ? Session::open(command.sessionDirectory) : makeSession(command, source);
+  if (command.maxLocal) {
+    mount.session->limitLocal(*command.maxLocal);
+  }
   try {
     prepare(command, source, earlier, mount);
   } catch (...) {
