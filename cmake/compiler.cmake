@@ -18,6 +18,8 @@ if(NETCOW_SANITIZE)
   add_link_options(-fsanitize=${NETCOW_SANITIZE})
 endif()
 
+option(NETCOW_FUZZ "Build the fuzzers of tests/fuzz (clang, with NETCOW_SANITIZE)" OFF)
+
 option(NETCOW_COVERAGE "Build with coverage counters (clang)" OFF)
 if(NETCOW_COVERAGE)
   add_compile_options(-fprofile-instr-generate -fcoverage-mapping)

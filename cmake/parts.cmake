@@ -15,9 +15,10 @@ function(netcow_part name)
   endif()
 endfunction()
 
-# netcow_test(NAME SOURCES file... DEPENDS target... [LABELS label...] [TIMEOUT seconds]): one
+# netcow_test(NAME SOURCES file... DEPENDS target... [LABELS label] [TIMEOUT seconds]): one
 # GoogleTest program; each of its tests is one test of ctest. Labels: `unit` (the default) runs
-# under the sanitizers too, `system` needs /dev/fuse and the built netcow program.
+# under the sanitizers too, `system` needs /dev/fuse and the built netcow program, `stress` is what
+# runs under the thread sanitizer.
 function(netcow_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   if(NOT TEST_LABELS)

@@ -14,15 +14,17 @@ readonly build_packages=(
   libfuse3-dev fuse3
   libcurl4-openssl-dev
   libboost1.81-dev
-  libsqlite3-dev
+  libsqlite3-dev zlib1g-dev
   libcli11-dev libspdlog-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
   e2fsprogs
 )
-# clang checks the use of locks and has the sanitizers; ccache makes the second build quick.
+# clang checks the use of locks and has the sanitizers; ccache makes the second build quick; the
+# checkers of other file systems judge what a mount and a session did to them.
 readonly test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
   ccache git shellcheck
+  xfsprogs btrfs-progs
 )
 
 fail() {

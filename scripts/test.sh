@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Checks everything: looks at the sources, builds netcow twice and runs its tests.
+# Checks everything: looks at the sources, builds netcow twice and a part of it a third time, and
+# runs its tests.
 # Installs what is missing, works from any folder, may be run again at any time.
 # The last line of output is "N passed, N failed"; the exit status is 0 when none failed.
 set -euo pipefail
@@ -70,8 +71,10 @@ licence_lines_are_there() {
   return 1
 }
 
+# build PRESET [TARGET]
 build() {
-  cmake --preset "$1" && cmake --build --preset "$1" --parallel "$(nproc)"
+  cmake --preset "$1" &&
+    cmake --build --preset "$1" --parallel "$(nproc)" --target "${2:-all}"
 }
 
 # The value of an attribute (one a line, the whole run's come first) of ctest's JUnit file.
@@ -123,3 +126,8 @@ run_tests release system 1 # they mount, and some measure time: one after the ot
 check "Building with sanitizers (clang, build/asan)" build asan ||
   stop "what does not build cannot be tested."
 run_tests asan unit "$(nproc)"
+
+# Threads against each other. Only what that needs is built: about 50 files.
+check "Building the stress test (clang, build/tsan)" build tsan stress ||
+  stop "what does not build cannot be tested."
+run_tests tsan stress 1

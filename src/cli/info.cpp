@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <ctime>
 #include <exception>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/errors.h"
+#include "cli/output.h"
 #include "cli/run_command.h"
 #include "format/geometry.h"
 #include "session/origin.h"
@@ -58,10 +58,6 @@ const char* mergeText(MergeState state) {
       break;
   }
   return "not asked for";
-}
-
-std::string counted(std::uint64_t count, std::string_view thing) {
-  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
 /// Collects lines of a title and a value.
@@ -113,11 +109,6 @@ void addUpload(Lines& lines, const SessionReport& report) {
   }
   lines.add("Not uploaded", waiting);
   lines.add("Uploaded", counted(report.uploads, "cluster") + " so far, repetitions included");
-}
-
-/// A JSON text also when a name holds bytes that are no UTF-8.
-std::string dump(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 /// For people: lines of a title, blanks, a value.
@@ -173,17 +164,13 @@ std::string infoJson(const std::string& directory, const SessionReport& report,
         {"merge", toText(origin->merge)},
     };
   }
-  return dump(json);
+  return jsonText(json);
 }
 
 void printInfo(const std::string& directory, bool json) {
   const SessionReport report = inspectSession(directory);
   const auto origin = Origin::load(directory);
-  std::cout << (json ? infoJson(directory, report, origin) : infoText(directory, report, origin))
-            << std::flush;
-  if (!std::cout) {
-    throw UserError("cannot write to standard output");
-  }
+  printAll(json ? infoJson(directory, report, origin) : infoText(directory, report, origin));
 }
 
 }  // namespace

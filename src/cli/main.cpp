@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "cli/check.h"
 #include "cli/info.h"
+#include "cli/map.h"
 #include "cli/merge.h"
 #include "cli/mount.h"
 #include "cli/serve.h"
@@ -22,6 +24,8 @@ constexpr const char* kUsage =
     "  netcow upload  send what a session still has to send, without mounting\n"
     "  netcow merge   make the new image of a session here, without a server\n"
     "  netcow info    tell what a session holds\n"
+    "  netcow map     tell which parts of an image a session holds\n"
+    "  netcow check   tell whether a session is sound, and repair what can be\n"
     "\n"
     "Each command tells its options with --help. A link to this program named dnbd3-fuse takes\n"
     "the options of that program.\n";
@@ -39,7 +43,9 @@ constexpr Command kCommands[] = {{"mount", runMount},
                                  {"serve", netcow::serveCommand},
                                  {"upload", netcow::uploadCommand},
                                  {"merge", netcow::mergeCommand},
-                                 {"info", netcow::infoCommand}};
+                                 {"info", netcow::infoCommand},
+                                 {"map", netcow::mapCommand},
+                                 {"check", netcow::checkCommand}};
 
 }  // namespace
 

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/merge.h"
 
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <system_error>
 
 #include "base/errors.h"
 #include "cli/run_command.h"
+#include "cli/signal_thread.h"
+#include "merge/base_check.h"
 #include "merge/merge.h"
 #include "session/origin.h"
 #include "session/session.h"
@@ -14,60 +22,107 @@
 namespace netcow {
 namespace {
 
+namespace fs = std::filesystem;
+
 struct MergeOptions {
   std::string session;
   std::string base;
   std::string output;
+  std::string verify = "sample";
 };
 
-/// A server rounds an image's size up to whole blocks, so a session over it knows the rounded one.
-bool fits(std::uint64_t fileSize, std::uint64_t baseSize) {
-  return fileSize == baseSize || roundUp(fileSize, kBlockSize) == baseSize;
+VerifyBase verifyBaseNamed(const std::string& how) {
+  if (how == "none") {
+    return VerifyBase::none;
+  }
+  return how == "all" ? VerifyBase::all : VerifyBase::sample;
 }
 
-/// The blocks that are not local come from the base: another one would make garbage.
-void checkBase(const MergeOptions& options, const Session& session) {
-  std::error_code error;
-  const std::uint64_t size = std::filesystem::file_size(options.base, error);
-  if (error) {
-    throw UserError("cannot read the base " + options.base + ": " + error.message());
+void checkOutput(const MergeOptions& options) {
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(options.output, ignored))) {
+    throw UserError(options.output +
+                    " exists already, and a merge never replaces an image; name another file with "
+                    "--output");
   }
-  const auto origin = Origin::load(options.session);
-  const bool known = origin && origin->baseSize != 0;
-  if (known && !fits(size, origin->baseSize)) {
-    throw UserError(options.base + " has " + std::to_string(size) +
-                    " bytes, but the session was made from " + origin->imageName + " revision " +
-                    std::to_string(origin->revision) + " of " + std::to_string(origin->baseSize) +
-                    " bytes; name that one with --base");
-  }
-  if (!known && roundUp(size, kBlockSize) < session.validRemoteSize()) {
-    throw UserError(options.base +
-                    " is smaller than what the session shows of its base; name the "
-                    "image it was made from with --base");
+  const fs::path folder = fs::weakly_canonical(fs::absolute(options.output), ignored).parent_path();
+  const fs::path session = fs::canonical(options.session, ignored);
+  for (fs::path at = folder; !session.empty() && at != at.root_path(); at = at.parent_path()) {
+    if (at == session) {
+      throw UserError(options.output +
+                      " would lie in the session's folder, where only the session's own files may "
+                      "be; name another file with --output");
+    }
   }
 }
 
-void merge(const MergeOptions& options) {
-  const auto session = Session::open(options.session);
-  if (!session->recovery().empty()) {
-    std::fprintf(stderr, "netcow merge: %s\n", session->recovery().c_str());
+/// Closed however the merge ends: one that was only read looks clean to the next program.
+class OpenedSession {
+ public:
+  explicit OpenedSession(const std::string& directory) : session_(Session::open(directory)) {
+    if (!session_->recovery().empty()) {
+      std::fprintf(stderr, "netcow merge: %s\n", session_->recovery().c_str());
+    }
   }
-  checkBase(options, *session);
+  ~OpenedSession() {
+    if (const auto error = session_->close()) {
+      std::fprintf(stderr,
+                   "netcow merge: cannot close the session %s: %s; it stays recoverable, and the "
+                   "next command that opens it recovers it\n",
+                   session_->directory().c_str(), error.message().c_str());
+    }
+  }
+  OpenedSession(const OpenedSession&) = delete;
+  OpenedSession& operator=(const OpenedSession&) = delete;
+
+  [[nodiscard]] const Session& operator*() const { return *session_; }
+  [[nodiscard]] const Session* operator->() const { return session_.get(); }
+
+ private:
+  std::unique_ptr<Session> session_;
+};
+
+void printResult(const MergeOptions& options, std::uint64_t size, const BaseVerification& verified,
+                 const MergeResult& result) {
+  const OverlayBlocks& blocks = result.blocks;
+  const std::string verification = verified.hasList ? fmt::format(", {} of {} checksums compared",
+                                                                  verified.checked, verified.all)
+                                                    : "";
+  fmt::print(
+      "{}: {} bytes; base {} {}{}; {} changed blocks in {} clusters: {} shared, {} copied, "
+      "{} zeros\n",
+      options.output, size, options.base, result.baseShared ? "shared" : "copied", verification,
+      blocks.all(), result.clusters, blocks.shared, blocks.copied, blocks.zeros);
+}
+
+void makeImage(const MergeOptions& options, MergeProgress& progress) {
+  checkOutput(options);
+  const OpenedSession session(options.session);
+  checkBaseFits(options.base, *session, Origin::load(options.session));
+  const BaseVerification verified =
+      verifyBase(options.base, verifyBaseNamed(options.verify), progress.cancel);
   MergeRequest request;
   request.baseFile = options.base;
   request.outputFile = options.output;
   request.originalFileSize = session->validRemoteSize();
   request.newFileSize = session->imageSize();
-  MergeProgress progress;
   const MergeResult result = mergeSession(*session, request, progress);
-  if (const auto error = session->close()) {
-    throwErrno(error.value(), "cannot close the session " + options.session);
+  printResult(options, request.newFileSize, verified, result);
+}
+
+void merge(const MergeOptions& options) {
+  MergeProgress progress;
+  const SignalThread signals({SIGINT, SIGTERM, SIGHUP},
+                             [&progress](int) { progress.cancel = true; });
+  try {
+    makeImage(options, progress);
+  } catch (const std::system_error& error) {
+    const bool stopped = toErrno(error.code()) == ECANCELED;
+    throw UserError(std::string(stopped ? "stopped by a signal" : error.what()) +
+                    "; no image was made, base and session are as they were; " +
+                    (stopped ? "run the same command to begin again"
+                             : "mend that and run the same command again"));
   }
-  std::printf("%s: %llu bytes, %llu changed blocks in %llu clusters over %s (%s)\n",
-              options.output.c_str(), static_cast<unsigned long long>(request.newFileSize),
-              static_cast<unsigned long long>(result.blocks),
-              static_cast<unsigned long long>(result.clusters), options.base.c_str(),
-              result.reflinked ? "shared with it" : "copied");
 }
 
 }  // namespace
@@ -84,6 +139,11 @@ int mergeCommand(int argc, char** argv) {
   app.add_option("--output", options.output, "The new image; must not exist")
       ->required()
       ->type_name("FILE");
+  app.add_option("--verify", options.verify,
+                 "How much of the base to compare with the list of checksums beside it "
+                 "(BASE.crc): none, sample (at most 256 MiB; the default) or all")
+      ->type_name("HOW")
+      ->check(CLI::IsMember({"none", "sample", "all"}).description(""));
   return runCommand(app, argc, argv, [&options] {
     merge(options);
     return ExitStatus::done;

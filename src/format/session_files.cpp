@@ -24,7 +24,10 @@ MetaLayout MetaLayout::forMaxImageSize(std::uint64_t maxImageSize) {
   return layout;
 }
 
-std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize) {
+namespace {
+
+/// What makes everything behind it meaningless; empty if nothing does.
+std::string whyForeign(const MetaHeader& header) {
   if (header.magic == swapBytes(kMetaMagic)) {
     return "was written on a machine with the other byte order (wrong endianness)";
   }
@@ -35,18 +38,10 @@ std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize) {
     return "has version " + std::to_string(header.version) + ", only " +
            std::to_string(kSessionVersion) + " is known";
   }
-  if (header.blockSize != 0 && header.blockSize != static_cast<std::int32_t>(kBlockSize)) {
-    return "has blocks of " + std::to_string(header.blockSize) + " bytes instead of 4096";
-  }
-  if (header.bitfieldSize != kBitfieldSize) {
-    return "has bitfields of " + std::to_string(header.bitfieldSize) + " bytes instead of 40";
-  }
-  if (header.maxImageSize == 0 || header.maxImageSize > kLargestImageSize) {
-    return "allows images of " + std::to_string(header.maxImageSize) + " bytes, out of range";
-  }
-  if (header.imageSize > header.maxImageSize) {
-    return "has an image larger than its own maximum";
-  }
+  return {};
+}
+
+std::string whyMisplaced(const MetaHeader& header, std::uint64_t fileSize) {
   const std::uint64_t tables = tableCountFor(header.maxImageSize);
   const std::uint64_t endOfL1 = header.startL1 + tables * sizeof(TableIndex);
   if (header.startL1 < sizeof(MetaHeader) || endOfL1 > header.startL2 || header.metaSize < 0 ||
@@ -57,17 +52,49 @@ std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize) {
     return "is truncated: " + std::to_string(fileSize) + " of " + std::to_string(header.metaSize) +
            " bytes";
   }
-  if (header.nextL2 < 0 || static_cast<std::uint64_t>(header.nextL2) > tables) {
-    return "hands out more tables than it has room for";
+  return {};
+}
+
+}  // namespace
+
+std::vector<HeaderProblem> headerProblems(const MetaHeader& header, std::uint64_t fileSize) {
+  std::vector<HeaderProblem> problems;
+  const auto found = [&problems](std::string text) { problems.push_back({std::move(text)}); };
+  if (std::string why = whyForeign(header); !why.empty()) {
+    found(std::move(why));
+    return problems;
+  }
+  if (header.blockSize != 0 && header.blockSize != static_cast<std::int32_t>(kBlockSize)) {
+    found("has blocks of " + std::to_string(header.blockSize) + " bytes instead of 4096");
+  }
+  if (header.bitfieldSize != kBitfieldSize) {
+    found("has bitfields of " + std::to_string(header.bitfieldSize) + " bytes instead of 40");
+  }
+  if (header.maxImageSize == 0 || header.maxImageSize > kLargestImageSize) {
+    found("allows images of " + std::to_string(header.maxImageSize) + " bytes, out of range");
+  } else if (std::string why = whyMisplaced(header, fileSize); !why.empty()) {
+    found(std::move(why));
+  }
+  if (header.imageSize > header.maxImageSize) {
+    found("has an image larger than its own maximum");
+  }
+  if (!terminated(header.uuid) || !terminated(header.imageName)) {
+    found("has a name or uuid that does not end");
+  }
+  if (header.nextL2 < 0 ||
+      static_cast<std::uint64_t>(header.nextL2) > tableCountFor(header.maxImageSize)) {
+    problems.push_back({"hands out more tables than it has room for", true});
   }
   if (header.nextClusterOffset < static_cast<std::int64_t>(kFirstClusterOffset) ||
       static_cast<std::uint64_t>(header.nextClusterOffset) % kClusterSize != 0) {
-    return "has a next cluster offset that no cluster can have";
+    problems.push_back({"has a next cluster offset that no cluster can have", true});
   }
-  if (!terminated(header.uuid) || !terminated(header.imageName)) {
-    return "has a name or uuid that does not end";
-  }
-  return {};
+  return problems;
+}
+
+std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize) {
+  const auto problems = headerProblems(header, fileSize);
+  return problems.empty() ? std::string() : problems.front().text;
 }
 
 }  // namespace netcow

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/byte_order.h"
 #include "format/cluster_bits.h"
@@ -85,8 +86,16 @@ struct MetaLayout {
   static MetaLayout forMaxImageSize(std::uint64_t maxImageSize);
 };
 
-/// Why a `meta` of `fileSize` bytes with this header cannot be used, as a part of a sentence
-/// ("has version 2, only 3 is known"); empty if it can.
+/// Something wrong with a header, as a part of a sentence ("has version 2, only 3 is known").
+struct HeaderProblem {
+  std::string text;
+  /// A counter that makes no sense: the tables, which can be read all the same, tell a better one.
+  bool counter = false;
+};
+/// All that is wrong with the header of a `meta` of `fileSize` bytes; nothing behind a wrong magic
+/// number or version.
+std::vector<HeaderProblem> headerProblems(const MetaHeader& header, std::uint64_t fileSize);
+/// The first of them; empty if there is none.
 std::string whyUnusable(const MetaHeader& header, std::uint64_t fileSize);
 
 }  // namespace netcow

@@ -20,19 +20,13 @@ namespace {
 // What is copied before the next look at `cancel`: well below a second on any disk.
 constexpr std::uint64_t kPart = std::uint64_t{8} << 20U;
 
-/// Bytes [begin, end) of a file.
-struct Range {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-};
-
 /// Copies ranges, inside the kernel as long as it agrees to.
 class Copier {
  public:
   Copier(const NamedFd& from, const NamedFd& to, const std::atomic<bool>& cancel)
       : from_(from), to_(to), cancel_(cancel) {}
 
-  void copy(Range range) {
+  void copy(FileRange range) {
     while (range.begin < range.end) {
       throwIfCancelled(cancel_);
       const std::uint64_t part = std::min(kPart, range.end - range.begin);
@@ -73,22 +67,6 @@ class Copier {
   std::vector<std::byte> buffer_;
 };
 
-/// The first range at or after `offset` and before `length` that is no hole; empty and at
-/// `length` when nothing but holes follows.
-Range nextData(const NamedFd& file, std::uint64_t offset, std::uint64_t length) {
-  const off_t data = ::lseek(file.fd, static_cast<off_t>(offset), SEEK_DATA);
-  if (data < 0 && errno == ENXIO) {
-    return {length, length};
-  }
-  if (data < 0) {
-    return {offset, length};  // holes cannot be asked for here: all of it is data
-  }
-  const auto begin = std::min(static_cast<std::uint64_t>(data), length);
-  const off_t hole = ::lseek(file.fd, data, SEEK_HOLE);
-  const auto end = hole < 0 ? length : std::min(static_cast<std::uint64_t>(hole), length);
-  return {begin, std::max(begin, end)};
-}
-
 void checkLength(const NamedFd& file, std::uint64_t length) {
   const off_t end = ::lseek(file.fd, 0, SEEK_END);
   if (end < 0) {
@@ -112,13 +90,34 @@ bool shareContent(const NamedFd& from, const NamedFd& to) {
   return ::ioctl(to.fd, FICLONE, from.fd) == 0;
 }
 
+int shareRange(const NamedFd& from, const FileRange& range, const NamedFd& to,
+               std::uint64_t offset) {
+  file_clone_range clone{};
+  clone.src_fd = from.fd;
+  clone.src_offset = range.begin;
+  clone.src_length = range.length();
+  clone.dest_offset = offset;
+  return ::ioctl(to.fd, FICLONERANGE, &clone) == 0 ? 0 : errno;
+}
+
+FileRange nextData(const NamedFd& file, const FileRange& range) {
+  const off_t data = ::lseek(file.fd, static_cast<off_t>(range.begin), SEEK_DATA);
+  if (data < 0) {
+    return errno == ENXIO ? FileRange{range.end, range.end} : range;
+  }
+  const auto begin = std::min(static_cast<std::uint64_t>(data), range.end);
+  const off_t hole = ::lseek(file.fd, data, SEEK_HOLE);
+  const auto end = hole < 0 ? range.end : std::min(static_cast<std::uint64_t>(hole), range.end);
+  return {begin, std::max(begin, end)};
+}
+
 void copyContent(const NamedFd& from, const NamedFd& to, std::uint64_t length,
                  const std::atomic<bool>& cancel) {
   Copier copier(from, to, cancel);
   std::uint64_t offset = 0;
   while (offset < length) {
     throwIfCancelled(cancel);
-    const Range data = nextData(from, offset, length);
+    const FileRange data = nextData(from, {offset, length});
     copier.copy(data);
     offset = data.end;
   }

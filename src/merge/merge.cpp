@@ -5,16 +5,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstddef>
-#include <cstring>
-#include <span>
 #include <vector>
 
 #include "base/errors.h"
 #include "base/unique_fd.h"
-#include "base/whole_io.h"
 #include "merge/file_copy.h"
 #include "merge/new_file.h"
 
@@ -24,7 +18,8 @@
 // session are only read.
 //
 // The content is made in two layers: the visible part of the base, with zeros behind it, and the
-// local blocks on top. Blocks of zeros become holes in the file, whatever the base held there.
+// local blocks on top (Overlay). Where the file system can, both are shared instead of copied: then
+// a merge costs what was changed, not what the image holds.
 namespace netcow {
 namespace {
 
@@ -75,82 +70,12 @@ bool layBase(const MergeRequest& request, const BaseFile& base, const NamedFd& o
   return shared;
 }
 
-/// Writes the upper layer into the new file.
-class BlockWriter {
- public:
-  BlockWriter(const Session& session, const NamedFd& output, std::uint64_t fileSize)
-      : session_(session), output_(output), fileSize_(fileSize) {}
-
-  /// Lays the local blocks of a cluster on top, as far as they lie below the end of the file.
-  /// Returns how many.
-  std::uint64_t write(std::uint64_t cluster, const ClusterBits& bits) {
-    const std::uint64_t start = cluster * kClusterSize;
-    const std::uint64_t limit =
-        std::min(kBlocksPerCluster, divideRoundingUp(fileSize_ - start, kBlockSize));
-    std::uint64_t written = 0;
-    std::uint64_t first = bits.findNext(0, true);
-    while (first < limit) {
-      const std::uint64_t end = std::min(bits.findNext(first, false), limit);
-      writeRun(cluster, first, end - first);
-      written += end - first;
-      first = bits.findNext(end, true);
-    }
-    return written;
-  }
-
- private:
-  void writeRun(std::uint64_t cluster, std::uint64_t firstBlock, std::uint64_t count) {
-    const auto content = std::span(buffer_).first(count * kBlockSize);
-    if (const auto error = session_.readBlocks(cluster, firstBlock, content)) {
-      throwErrno(toErrno(error), "cannot read the session in " + session_.directory());
-    }
-    const std::uint64_t offset = cluster * kClusterSize + firstBlock * kBlockSize;
-    std::uint64_t done = 0;
-    while (done < count) {
-      const bool zeros = isZeroBlock(content, done);
-      std::uint64_t end = done + 1;
-      while (end < count && isZeroBlock(content, end) == zeros) {
-        ++end;
-      }
-      const auto part = content.subspan(done * kBlockSize, (end - done) * kBlockSize);
-      writePart(part, offset + done * kBlockSize, zeros);
-      done = end;
-    }
-  }
-
-  void writePart(std::span<const std::byte> content, std::uint64_t offset, bool zeros) const {
-    const auto part = content.first(std::min<std::uint64_t>(content.size(), fileSize_ - offset));
-    if (zeros && ::fallocate(output_.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                             static_cast<off_t>(offset), static_cast<off_t>(part.size())) == 0) {
-      return;
-    }
-    if (const auto error = pwriteAll(output_.fd, part, offset)) {
-      throwErrno(toErrno(error), "cannot write " + output_.path);
-    }
-  }
-
-  static bool isZeroBlock(std::span<const std::byte> content, std::uint64_t block) {
-    static constexpr std::array<std::byte, kBlockSize> kZeros = {};
-    return std::memcmp(content.data() + block * kBlockSize, kZeros.data(), kBlockSize) == 0;
-  }
-
-  const Session& session_;
-  const NamedFd& output_;
-  std::uint64_t fileSize_;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(kClusterSize);
-};
-
-/// What the upper layer consists of; listed first, so that the session is not held up meanwhile.
-struct LocalCluster {
-  std::uint64_t cluster = 0;
-  ClusterBits bits;
-};
-
-std::vector<LocalCluster> localClusters(const Session& session, std::uint64_t fileSize) {
-  std::vector<LocalCluster> clusters;
+/// What the upper layer consists of; listed first, so that the work can be counted.
+std::vector<ClusterInfo> localClusters(const Session& session, std::uint64_t fileSize) {
+  std::vector<ClusterInfo> clusters;
   session.forEachCluster([&](const ClusterInfo& info) {
     if (info.cluster < divideRoundingUp(fileSize, kClusterSize) && !info.bits.none()) {
-      clusters.push_back({info.cluster, info.bits});
+      clusters.push_back(info);
     }
   });
   return clusters;
@@ -169,15 +94,16 @@ MergeResult mergeSession(const Session& session, const MergeRequest& request,
   progress.totalClusters = clusters.size();
 
   MergeResult result;
-  result.reflinked = layBase(request, base, output, progress.cancel);
-  BlockWriter writer(session, output, request.newFileSize);
-  for (const LocalCluster& local : clusters) {
+  result.baseShared = layBase(request, base, output, progress.cancel);
+  Overlay overlay(session, output, request.newFileSize);
+  for (const ClusterInfo& cluster : clusters) {
     throwIfCancelled(progress.cancel);
-    const std::uint64_t blocks = writer.write(local.cluster, local.bits);
-    result.blocks += blocks;
-    result.clusters += blocks > 0 ? 1 : 0;
+    result.clusters += overlay.lay(cluster) > 0 ? 1 : 0;
     ++progress.mergedClusters;
   }
+  result.blocks = overlay.blocks();
+  throwIfCancelled(progress.cancel);
+  file.sync();  // takes the longest, so there may be a wish to stop behind it
   throwIfCancelled(progress.cancel);
   file.publish(base.permissions);
   return result;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "merge/overlay.h"
 #include "session/session.h"
 
 namespace netcow {
@@ -27,13 +28,20 @@ struct MergeProgress {
 
 struct MergeResult {
   std::uint64_t clusters = 0;  ///< laid on top
-  std::uint64_t blocks = 0;    ///< laid on top
-  bool reflinked = false;      ///< the base was shared instead of copied
+  OverlayBlocks blocks;        ///< laid on top
+  bool baseShared = false;     ///< instead of copied
 };
 
 /// Makes the new image file: in a temporary file in the folder of the output, synced, then given
-/// its name without ever replacing another file, then the folder synced. Blocks; the session must
-/// not change meanwhile. Throws std::system_error or UserError (EEXIST when the output is there).
+/// its name without ever replacing another file, then the folder synced. The base and the session
+/// are only read. Blocks.
+///
+/// Nobody may change the session meanwhile: the caller has it open, so its lock keeps other
+/// processes of netcow out, and the caller itself must not write (the upload service refuses
+/// updates from the moment on in which a merge was accepted). After a checkpoint nothing of `data`
+/// is left to be written back, which makes sharing faster.
+///
+/// Throws std::system_error or UserError (EEXIST when the output is there).
 MergeResult mergeSession(const Session& session, const MergeRequest& request,
                          MergeProgress& progress);
 

@@ -77,13 +77,17 @@ void NewFile::openHidden() {
   hiddenName_ = name;
 }
 
+void NewFile::sync() const {
+  if (::fsync(fd_.get()) != 0) {
+    throwErrno("cannot sync " + path_);
+  }
+}
+
 void NewFile::publish(mode_t permissions) {
   if (::fchmod(fd_.get(), permissions) != 0) {
     throwErrno("cannot set the permissions of " + path_);
   }
-  if (::fsync(fd_.get()) != 0) {
-    throwErrno("cannot sync " + path_);
-  }
+  sync();
   giveName();
   try {
     syncFolder(folder_);

@@ -29,6 +29,10 @@ class NewFile {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
+  /// Makes its content survive a power cut. publish() does it too, but then it is too late to
+  /// think again. Throws std::system_error.
+  void sync() const;
+
   /// Gives it its permissions and syncs it, names it `path` without ever replacing another file,
   /// and syncs the folder. Throws std::system_error (EEXIST when `path` was taken meanwhile); then
   /// `path` is what it was before.

@@ -76,7 +76,10 @@ void decodeEntry(const ClusterEntry& entry, const Clock& clock, Cluster& cluster
   cluster.fails = entry.fails;
   cluster.publishBits(entry.bits);
   if (entry.timeChanged != 0) {
-    const auto age = std::clamp<std::int64_t>(clock.unixSeconds() - entry.timeChanged, 0, 86'400);
+    // Clamped first: a damaged entry may hold any time.
+    constexpr std::int64_t kOldest = 86'400;
+    const std::int64_t now = clock.unixSeconds();
+    const std::int64_t age = now - std::clamp<std::int64_t>(entry.timeChanged, now - kOldest, now);
     cluster.changedAt = (clock.now() - std::chrono::seconds(age)).time_since_epoch().count();
     cluster.dirty = true;
   }

@@ -18,7 +18,8 @@ Checkpointer::Checkpointer(BlockMap& map, SessionTables& tables, HeaderState& he
       meta_(meta),
       live_(live),
       metaTables_(meta, 0, layout),
-      clock_(clock) {}
+      clock_(clock),
+      digest_(live.metaAtStart()) {}
 
 bool Checkpointer::needed() const {
   return data_.unsynced() || header_.changed() || tables_.anyChanged();
@@ -59,14 +60,16 @@ std::error_code Checkpointer::runLocked() {
   if (!error) {
     error = writeMeta(changes, header, syncHasFailed);
   }
-  const auto endError = live_.endMetaChange(meta_);
   if (syncHasFailed) {
     return syncFailed();
   }
-  if (error || endError) {
+  if (!error) {
+    error = live_.endMetaChange(digest_.value());
+  }
+  if (error) {
     // Nothing was promised yet: the next checkpoint writes it all again.
     putBack(clusters);
-    return error ? error : endError;
+    return error;
   }
   header_.confirmDurable();
   return {};
@@ -91,9 +94,12 @@ std::error_code Checkpointer::writeMeta(const std::vector<Change>& changes,
   for (const Change& change : changes) {
     const std::uint64_t number = change.cluster / kClustersPerTable;
     const Table& table = *map_.table(number);
-    const auto error =
-        metaTables_.writeEntry(table.index, change.cluster % kClustersPerTable, change.entry);
-    if (error) {
+    const std::uint64_t within = change.cluster % kClustersPerTable;
+    if (const auto error =
+            digest_.writesEntry(metaTables_, number, table.index, within, change.entry)) {
+      return error;
+    }
+    if (const auto error = metaTables_.writeEntry(table.index, within, change.entry)) {
       return error;
     }
     if (!table.inMeta) {
@@ -108,11 +114,13 @@ std::error_code Checkpointer::writeMeta(const std::vector<Change>& changes,
   }
   for (const std::uint64_t number : newTables) {
     Table& table = *map_.table(number);
+    digest_.writesL1Entry(number, table.index);
     if (const auto error = metaTables_.writeL1Entry(number, table.index)) {
       return error;
     }
     table.inMeta = true;
   }
+  digest_.writesHeader(header);
   if (const auto error = metaTables_.writeHeader(header)) {
     return error;
   }

@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "session/data_file.h"
 #include "session/header_state.h"
+#include "session/meta_digest.h"
 #include "session/session_tables.h"
 
 namespace netcow {
@@ -46,7 +47,7 @@ class Checkpointer {
   std::error_code runLocked() NETCOW_REQUIRES(mutex_);
   std::vector<Change> collect(const std::vector<std::uint64_t>& clusters);
   std::error_code writeMeta(const std::vector<Change>& changes, const MetaHeader& header,
-                            bool& syncHasFailed);
+                            bool& syncHasFailed) NETCOW_REQUIRES(mutex_);
   std::error_code syncFailed() NETCOW_REQUIRES(mutex_);
   void putBack(const std::vector<std::uint64_t>& clusters);
 
@@ -60,6 +61,7 @@ class Checkpointer {
   const Clock& clock_;
 
   Mutex mutex_;
+  MetaDigest digest_ NETCOW_GUARDED_BY(mutex_);  ///< told of everything written to `meta`
   std::atomic<std::uint64_t> begun_ = 0;
   std::atomic<std::uint64_t> ended_ = 0;  ///< changed under the lock
   std::error_code lastResult_ NETCOW_GUARDED_BY(mutex_);

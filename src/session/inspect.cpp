@@ -6,26 +6,6 @@
 #include "session/session.h"
 
 namespace netcow {
-namespace {
-
-/// A session that is in use changes while it is read, so what looks unsound may only be half a
-/// change: look again before believing it.
-LoadedSession loadWhileInUse(Folder& folder) {
-  constexpr int kTries = 5;
-  for (int i = 1;; ++i) {
-    try {
-      return loadSession(folder, LoadFor::reading, Clock::system());
-    } catch (const UserError&) {
-      std::unique_ptr<File> live;
-      if (i == kTries || folder.openReadOnly("live", live)) {
-        throw;
-      }
-    }
-  }
-}
-
-}  // namespace
-
 SessionReport inspectSession(const std::string& directory) {
   struct stat status{};
   if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {

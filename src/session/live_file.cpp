@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/errors.h"
 
 namespace netcow {
 namespace {
+
+constexpr const char* kUnfinishedLive = "live.new";
 
 template <class T>
 std::span<std::byte> bytesOf(T& value) {
@@ -29,13 +32,18 @@ LiveFile::LiveFile(std::unique_ptr<File> file, const MetaLayout& layout)
 
 std::error_code LiveFile::create(Folder& folder, const MetaHeader& meta, File& metaFile,
                                  File& dataFile, std::unique_ptr<LiveFile>& live) {
+  const auto removed = folder.remove(kUnfinishedLive);  // of a process killed right here
+  if (removed && removed.value() != ENOENT) {
+    return removed;
+  }
   std::unique_ptr<File> file;
-  if (const auto error = folder.create("live", file)) {
+  if (const auto error = folder.create(kUnfinishedLive, file)) {
     return error;
   }
   const auto error = write(std::move(file), folder, meta, metaFile, dataFile, live);
   if (error) {
-    // Half a `live` would look like a killed process to the next opener.
+    static_cast<void>(folder.remove(kUnfinishedLive));
+    // It would look like a killed process to the next opener.
     static_cast<void>(folder.remove("live"));
   }
   return error;
@@ -57,7 +65,13 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
     created->header_.dataInode = data.inode;
     created->header_.dataBirth = data.birthNanoseconds;
     created->header_.processId = ::getpid();
-    created->metaChanges_ = 1;
+  }
+  TableFile metaTables(metaFile, 0, layout);
+  if (const auto error = readMetaSums(metaTables, created->metaAtStart_)) {
+    return error;
+  }
+  if (const auto error = created->writeSums()) {
+    return error;
   }
   if (const auto error = created->tables_.writeHeader(meta)) {
     return error;
@@ -66,7 +80,13 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
   if (const auto error = created->tables_.writeL1(none)) {
     return error;
   }
-  if (const auto error = created->endMetaChange(metaFile)) {
+  // Writes the header, which comes last: without it `live` is no `live`.
+  if (const auto error = created->endMetaChange(created->metaAtStart_.total())) {
+    return error;
+  }
+  // Half a `live` would look like what a power cut leaves, and everything uploaded would count as
+  // not uploaded. So the name appears last.
+  if (const auto error = folder.rename(kUnfinishedLive, "live")) {
     return error;
   }
   if (const auto error = folder.sync()) {
@@ -76,9 +96,14 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
   return {};
 }
 
+std::error_code LiveFile::writeSums() {
+  std::vector<LittleEndian<std::uint64_t>> sums(metaAtStart_.tables.begin(),
+                                                metaAtStart_.tables.end());
+  return file_->write(std::as_bytes(std::span(sums)), kLiveSums);
+}
+
 std::error_code LiveFile::beginMetaChange() {
   const MutexLock lock(mutex_);
-  ++metaChanges_;
   if (marked_) {
     return {};
   }
@@ -88,17 +113,11 @@ std::error_code LiveFile::beginMetaChange() {
   return error;
 }
 
-std::error_code LiveFile::endMetaChange(File& metaFile) {
+std::error_code LiveFile::endMetaChange(std::uint64_t digest) {
   const MutexLock lock(mutex_);
-  if (--metaChanges_ > 0) {
-    return {};
-  }
-  File::Identity meta;
-  if (const auto error = metaFile.identify(meta)) {
-    return error;
-  }
-  header_.metaModified = meta.modifiedNanoseconds;
+  header_.metaDigest = digest;
   header_.flags = header_.flags & ~LiveHeader::kMetaChanging;
+  // Also when the file cannot be written: then it is not known what it says.
   marked_ = false;
   return writeLiveHeader();
 }
@@ -141,6 +160,36 @@ std::error_code markSyncFailed(Folder& folder) {
   return addFlag(folder, LiveHeader::kSyncFailed);
 }
 
+namespace {
+
+void checkRead(const std::error_code& error, const Folder& folder, const char* name) {
+  if (error) {
+    throwErrno(error.value(), "cannot read " + folder.path() + "/" + name);
+  }
+}
+
+/// Whether `meta` is what this `live` follows, as far as can be told.
+bool followsMeta(Folder& folder, const LiveHeader& header, File& live, TableFile& meta,
+                 const MetaLayout& layout) {
+  MetaSums now;
+  checkRead(readMetaSums(meta, now), folder, "meta");
+  if ((header.flags & LiveHeader::kMetaChanging) == 0) {
+    return header.metaDigest == now.total();
+  }
+  std::vector<TableIndex> held;
+  checkRead(TableFile(live, kLiveShift, layout).readL1(held), folder, "live");
+  std::vector<LittleEndian<std::uint64_t>> before(now.tables.size());
+  checkRead(live.read(std::as_writable_bytes(std::span(before)), kLiveSums), folder, "live");
+  for (std::size_t number = 0; number < now.tables.size(); ++number) {
+    if (held[number] == kNoTable && before[number] != now.tables[number]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, File& dataFile) {
   LiveFinding finding;
   std::unique_ptr<File> file;
@@ -152,39 +201,43 @@ LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, Fi
   }
   LiveHeader header;
   File::Identity data;
-  File::Identity metaIdentity;
-  for (const auto& error :
-       {file->read(bytesOf(header), 0), dataFile.identify(data), metaFile.identify(metaIdentity)}) {
-    if (error) {
-      throwErrno(error.value(), "cannot read " + folder.path() + "/live");
-    }
-  }
+  checkRead(file->read(bytesOf(header), 0), folder, "live");
+  checkRead(dataFile.identify(data), folder, "data");
   finding.processId = header.processId;
   const auto drop = [&finding](const char* reason) {
     finding.state = LiveState::dropped;
     finding.reason = reason;
   };
-  if (header.magic == kLiveMagic && header.version != 1) {
-    throw UserError(folder.path() +
-                    "/live was written by another version of netcow; open and close the session "
-                    "with that version first");
-  }
+  const auto refuse = [&finding](const char* refusedFile, const std::string& reason) {
+    finding.state = LiveState::refused;
+    finding.refusedFile = refusedFile;
+    finding.reason = reason;
+  };
+  const std::string emptyIt = "empty `live` (truncate -s 0 " + folder.path() + "/live)";
+  const std::string bootId(header.bootId, ::strnlen(header.bootId, sizeof header.bootId));
+  const MetaLayout layout = layoutOf(meta);
+  TableFile metaTables(metaFile, 0, layout);
   if (header.magic != kLiveMagic) {
-    drop("the program ended before it had begun");
-  } else if (folder.bootId() != header.bootId) {
+    drop("its file `live` holds nothing");
+  } else if (folder.bootId() != bootId) {
     drop("the machine went down while the session was open");
+  } else if (header.version != kLiveVersion) {
+    refuse("live",
+           "was written by another version of netcow; open and close the session with that "
+           "version first");
   } else if ((header.flags & LiveHeader::kSyncFailed) != 0) {
     drop("the disk failed to write back while the session was open");
   } else if (header.creationTime != meta.creationTime || header.dataDevice != data.device ||
              header.dataInode != data.inode || header.dataBirth != data.birthNanoseconds) {
-    throw UserError(folder.path() +
-                    "/live belongs to another session: its `data` is another file; put the files "
-                    "back together, or remove `live` to go back to the last checkpoint");
-  } else if ((header.flags & LiveHeader::kMetaChanging) == 0 &&
-             header.metaModified != metaIdentity.modifiedNanoseconds) {
-    throw UserError(folder.path() +
-                    "/meta was changed by another program after netcow was killed; remove `live` "
-                    "to keep that program's state, or put the old `meta` back to keep netcow's");
+    refuse("live",
+           "belongs to another session: its `data` is another file; put the files back "
+           "together, or " +
+               emptyIt + " to go back to the last checkpoint");
+  } else if (!followsMeta(folder, header, *file, metaTables, layout)) {
+    refuse("meta",
+           "was changed by another program after netcow was killed; put the old `meta` back to "
+           "keep netcow's state, or " +
+               emptyIt + " to keep that program's");
   } else {
     finding.state = LiveState::trusted;
     finding.file = std::move(file);

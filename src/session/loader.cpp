@@ -1,213 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/loader.h"
 
+#include <cerrno>
 #include <cstring>
-#include <vector>
 
 #include "base/errors.h"
+#include "session/soundness.h"
 #include "session/table_file.h"
 
 namespace netcow {
 namespace {
 
-constexpr const char* kAdvice = "; restore the file from a backup or start a new session with -c";
-
-/// Loads one session; the steps share what they found.
+/// Loads one session; the steps share what they found. A step returns false where nothing behind
+/// it can be read.
 class Loader {
  public:
-  Loader(Folder& folder, LoadFor purpose, const Clock& clock)
-      : folder_(folder), purpose_(purpose), clock_(clock) {}
+  Loader(Folder& folder, LoadFor purpose, const Clock& clock, const FindingSink& found)
+      : folder_(folder), purpose_(purpose), clock_(clock), found_(found) {}
 
   LoadedSession load() {
-    openFiles();
-    readHeader();
-    checkData();
-    const LiveFinding live = judgeLive(folder_, loaded_.header, *loaded_.meta, *loaded_.data);
-    loaded_.live = live.state;
-    loaded_.whyDropped = live.reason;
-    const std::int32_t metaTables = loaded_.header.nextL2;
-    loaded_.map = std::make_unique<BlockMap>(layout_.tables);
-    indexUsed_.assign(layout_.tables, false);
-    TableFile meta(*loaded_.meta, 0, layout_);
-    if (live.state == LiveState::trusted) {
-      TableFile tables(*live.file, kLiveShift, layout_);
-      MetaHeader newer;
-      check(tables.readHeader(newer), "live");
-      if (!whyUnusable(newer, static_cast<std::uint64_t>(newer.metaSize)).empty()) {
-        damaged("live", "has a header that makes no sense");
-      }
-      loaded_.header = newer;
-      readTables(tables, "live", loaded_.header.nextL2);
+    if (openFiles() && readHeader() && checkData()) {
+      readAllTables();
     }
-    readTables(meta, "meta", metaTables);
-    recountSpace();
     return std::move(loaded_);
   }
 
  private:
-  [[noreturn]] void damaged(const std::string& file, const std::string& why) {
-    throw UserError(folder_.path() + "/" + file + " " + why + kAdvice);
-  }
-
   void check(const std::error_code& error, const std::string& file) {
     if (error) {
       throwErrno(error.value(), "cannot read " + folder_.path() + "/" + file);
     }
   }
 
-  std::unique_ptr<File> openFile(const std::string& name) {
-    std::unique_ptr<File> file;
+  bool openFile(const std::string& name, std::unique_ptr<File>& file) {
     const auto error =
-        purpose_ == LoadFor::use ? folder_.open(name, file) : folder_.openReadOnly(name, file);
+        purpose_ == LoadFor::reading ? folder_.openReadOnly(name, file) : folder_.open(name, file);
     if (error.value() == ENOENT) {
-      throw UserError(folder_.path() + " is no session: the file `" + name +
-                      "` is missing; name the folder that was given to -c");
+      found_({FindingKind::missingFile, name, "is missing"});
+      return false;
     }
     if (error) {
       throwErrno(error.value(), "cannot open " + folder_.path() + "/" + name);
     }
-    return file;
+    return true;
   }
 
-  void openFiles() {
-    loaded_.meta = openFile("meta");
+  bool openFiles() {
+    if (!openFile("meta", loaded_.meta)) {
+      return false;
+    }
     if (purpose_ == LoadFor::use) {
       lockSession(folder_, *loaded_.meta);
     }
-    loaded_.data = openFile("data");
+    return openFile("data", loaded_.data);
   }
 
-  void readHeader() {
+  bool readHeader() {
     std::uint64_t size = 0;
     check(loaded_.meta->size(size), "meta");
     if (size < sizeof(MetaHeader)) {
-      damaged("meta", "is truncated: " + std::to_string(size) + " bytes are no header");
+      found_({FindingKind::header, "meta",
+              "is truncated: " + std::to_string(size) + " bytes are no header"});
+      return false;
     }
     check(loaded_.meta->read(std::as_writable_bytes(std::span(&loaded_.header, 1)), 0), "meta");
-    const std::string why = whyUnusable(loaded_.header, size);
-    if (!why.empty()) {
-      damaged("meta", why);
+    bool usable = true;
+    for (const HeaderProblem& problem : headerProblems(loaded_.header, size)) {
+      found_({problem.counter ? FindingKind::counter : FindingKind::header, "meta", problem.text});
+      usable = usable && problem.counter;
     }
+    loaded_.headerAsRead = loaded_.header;
     layout_ = layoutOf(loaded_.header);
+    return usable;
   }
 
-  void checkData() {
+  bool checkData() {
     LittleEndian<std::uint64_t> magic;
     check(loaded_.data->size(loaded_.dataBytes), "data");
     check(loaded_.data->read(std::as_writable_bytes(std::span(&magic, 1)), 0), "data");
-    if (magic == swapBytes(kDataMagic)) {
-      damaged("data", "was written on a machine with the other byte order (wrong endianness)");
-    }
     if (magic != kDataMagic) {
-      damaged("data", "does not begin with the magic number of a session's data");
+      found_({FindingKind::dataMagic, "data",
+              magic == swapBytes(kDataMagic)
+                  ? "was written on a machine with the other byte order (wrong endianness)"
+                  : "does not begin with the magic number of a session's data"});
     }
-    const auto next = static_cast<std::uint64_t>(loaded_.header.nextClusterOffset);
-    if (next > loaded_.dataBytes + kClusterSize) {
-      damaged("data", "is truncated: " + std::to_string(loaded_.dataBytes) +
-                          " bytes, clusters reach to " + std::to_string(next));
+    const std::int64_t next = loaded_.header.nextClusterOffset;
+    if (next > 0 && static_cast<std::uint64_t>(next) > loaded_.dataBytes + kClusterSize) {
+      found_({FindingKind::counter, "data",
+              "is truncated: " + std::to_string(loaded_.dataBytes) + " bytes, clusters reach to " +
+                  std::to_string(next)});
     }
-    offsetUsed_.assign(loaded_.dataBytes / kClusterSize + 1, false);
+    return true;
+  }
+
+  void readAllTables() {
+    LiveFinding live = judgeLive(folder_, loaded_.header, *loaded_.meta, *loaded_.data);
+    loaded_.live = live.state;
+    loaded_.whyDropped = live.reason;
+    loaded_.processId = live.processId;
+    if (live.state == LiveState::refused) {
+      found_({FindingKind::live, live.refusedFile, live.reason});
+    }
+    loaded_.map = std::make_unique<BlockMap>(layout_.tables);
+    loaded_.fromLive.assign(layout_.tables, false);
+    SoundnessRules rules(layout_, loaded_.dataBytes, found_);
+    if (live.state == LiveState::trusted) {
+      TableFile tables(*live.file, kLiveShift, layout_);
+      readLiveHeader(tables);
+      readTables(tables, "live", rules);
+    }
+    TableFile meta(*loaded_.meta, 0, layout_);
+    readTables(meta, "meta", rules);
+    rules.finish();
+    // The header's counters may be older than the tables, and space that was handed out but never
+    // got an entry is free again.
+    loaded_.header.nextL2 = rules.nextTable();
+    loaded_.header.nextClusterOffset = rules.nextClusterOffset();
+    loaded_.places = rules.places();
+  }
+
+  void readLiveHeader(TableFile& tables) {
+    MetaHeader newer;
+    check(tables.readHeader(newer), "live");
+    const MetaHeader& older = loaded_.header;
+    if (!whyUnusable(newer, static_cast<std::uint64_t>(newer.metaSize)).empty() ||
+        newer.creationTime != older.creationTime || newer.maxImageSize != older.maxImageSize ||
+        newer.metaSize != older.metaSize || newer.startL1 != older.startL1 ||
+        newer.startL2 != older.startL2) {
+      found_({FindingKind::tablesDiffer, "live", "has a header that makes no sense"});
+      return;
+    }
+    loaded_.header = newer;
   }
 
   /// Takes in the tables that are not there yet: call it for `live` first, then for `meta`.
-  void readTables(TableFile& file, const std::string& name, std::int32_t handedOut) {
+  void readTables(TableFile& file, const std::string& name, SoundnessRules& rules) {
     std::vector<TableIndex> indexes;
     check(file.readL1(indexes), name);
-    auto entries = std::make_unique<TableEntries>();
+    // While a session is open, the header's count may be older than L1.
+    if (loaded_.live == LiveState::absent) {
+      rules.headerCounters(loaded_.header, indexes);
+    }
     for (std::uint64_t number = 0; number < indexes.size(); ++number) {
       const std::int32_t index = indexes[number];
       if (index == kNoTable) {
         continue;
       }
-      Table* const known = loaded_.map->table(number);
-      if (known != nullptr) {
+      if (Table* const known = loaded_.map->table(number)) {
         if (known->index != index) {
-          damaged(name, "names another table than live for entry " + std::to_string(number));
+          found_({FindingKind::tablesDiffer, name,
+                  "names another table than live for entry " + std::to_string(number)});
         }
         known->inMeta = true;
-        continue;
+      } else if (rules.tableIndex(name, number, index)) {
+        readTable(file, name, number, index, rules);
       }
-      checkTableIndex(index, handedOut, name, number);
-      check(file.readTable(index, *entries), name);
-      auto table = std::make_unique<Table>(index);
-      table->inMeta = name == "meta";
-      for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
-        checkEntry((*entries)[i], name, number * kClustersPerTable + i);
-        decodeEntry((*entries)[i], clock_, table->clusters[i]);
+    }
+  }
+
+  void readTable(TableFile& file, const std::string& name, std::uint64_t number, std::int32_t index,
+                 SoundnessRules& rules) {
+    check(file.readTable(index, entries_), name);
+    auto table = std::make_unique<Table>(index);
+    const bool inMeta = name == "meta";
+    table->inMeta = inMeta;
+    loaded_.fromLive[number] = !inMeta;
+    bool zeroOffset = false;
+    for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
+      const std::uint64_t cluster = number * kClustersPerTable + i;
+      zeroOffset = zeroOffset || entries_[i].dataOffset == 0;
+      if (rules.entry(name, cluster, entries_[i])) {
+        decodeEntry(entries_[i], clock_, table->clusters[i]);
       }
-      loaded_.map->put(number, std::move(table));
     }
+    if (inMeta && zeroOffset) {
+      loaded_.zeroOffsets.push_back(number);
+    }
+    loaded_.map->put(number, std::move(table));
   }
-
-  void checkTableIndex(std::int32_t index, std::int32_t handedOut, const std::string& name,
-                       std::uint64_t number) {
-    const std::string entry = "L1 entry " + std::to_string(number);
-    // While a session is open, the header's count may be older than L1.
-    const bool countIsLimit = loaded_.live == LiveState::absent;
-    if (index < 0 || static_cast<std::uint64_t>(index) >= layout_.tables ||
-        (countIsLimit && index >= handedOut)) {
-      damaged(name, "has an index out of range: " + entry + " is " + std::to_string(index));
-    }
-    if (indexUsed_[static_cast<std::size_t>(index)]) {
-      damaged(name, "uses table " + std::to_string(index) + " twice: see " + entry);
-    }
-    indexUsed_[static_cast<std::size_t>(index)] = true;
-  }
-
-  void checkEntry(const ClusterEntry& entry, const std::string& name, std::uint64_t cluster) {
-    const std::int64_t offset = entry.dataOffset;
-    const std::string where = "cluster " + std::to_string(cluster);
-    if (offset == kNotAllocated || offset == 0) {
-      if (!entry.bits.none()) {
-        damaged(name, "has local blocks without a place in data: " + where);
-      }
-      return;
-    }
-    const auto place = static_cast<std::uint64_t>(offset);
-    if (offset < static_cast<std::int64_t>(kFirstClusterOffset) || place % kClusterSize != 0 ||
-        place / kClusterSize >= offsetUsed_.size()) {
-      damaged(name, "has an offset out of range: " + where + " lies at " + std::to_string(offset));
-    }
-    if (offsetUsed_[place / kClusterSize]) {
-      damaged(name, "uses offset " + std::to_string(offset) + " of data twice: see " + where);
-    }
-    offsetUsed_[place / kClusterSize] = true;
-    std::uint64_t last = kBlocksPerCluster;
-    while (last > 0 && !entry.bits.test(last - 1)) {
-      --last;
-    }
-    if (last > 0 && place + last * kBlockSize > loaded_.dataBytes) {
-      damaged("data", "is truncated: local blocks of " + where + " lie behind its end");
-    }
-  }
-
-  /// The counters of the header may be older than the tables, and space that was handed out but
-  /// never got an entry is free again.
-  void recountSpace() {
-    std::int32_t tables = 0;
-    std::int64_t next = static_cast<std::int64_t>(kFirstClusterOffset);
-    for (std::uint64_t i = 0; i < indexUsed_.size(); ++i) {
-      tables = indexUsed_[i] ? static_cast<std::int32_t>(i) + 1 : tables;
-    }
-    for (std::uint64_t i = 0; i < offsetUsed_.size(); ++i) {
-      next = offsetUsed_[i] ? static_cast<std::int64_t>((i + 1) * kClusterSize) : next;
-    }
-    loaded_.header.nextL2 = tables;
-    loaded_.header.nextClusterOffset = next;
-  }
-
-  static void lockSession(Folder& folder, File& meta);
 
   Folder& folder_;
   const LoadFor purpose_;
   const Clock& clock_;
+  const FindingSink& found_;
   LoadedSession loaded_;
   MetaLayout layout_{};
-  std::vector<bool> indexUsed_;   ///< by table index
-  std::vector<bool> offsetUsed_;  ///< by offset in `data` / kClusterSize
+  TableEntries entries_;
 };
 
-void Loader::lockSession(Folder& folder, File& meta) {
+/// The line that refuses a session.
+UserError refusal(const Folder& folder, const Finding& finding) {
+  const std::string& path = folder.path();
+  switch (finding.kind) {
+    case FindingKind::missingFile:
+      return UserError(path + " is no session: the file `" + finding.file +
+                       "` is missing; name the folder that was given to -c");
+    case FindingKind::live:  // says itself what to do
+      return UserError(path + "/" + finding.file + " " + finding.what);
+    default:
+      return UserError(path + "/" + finding.file + " " + finding.what +
+                       (finding.kindClass().repairable
+                            ? "; `netcow check --repair " + path + "` mends it"
+                            : "; restore the file from a backup or start a new session with -c; "
+                              "`netcow check " +
+                                  path + "` tells more"));
+  }
+}
+
+}  // namespace
+
+void lockSession(Folder& folder, File& meta) {
   const auto error = meta.lockExclusively();
   if (!error) {
     return;
@@ -226,10 +228,33 @@ void Loader::lockSession(Folder& folder, File& meta) {
                   "; unmount it first, or name another folder");
 }
 
-}  // namespace
-
 LoadedSession loadSession(Folder& folder, LoadFor purpose, const Clock& clock) {
-  return Loader(folder, purpose, clock).load();
+  return examineSession(folder, purpose, clock, [&folder](const Finding& finding) {
+    if (finding.kindClass().unsound) {
+      throw refusal(folder, finding);
+    }
+  });
+}
+
+LoadedSession examineSession(Folder& folder, LoadFor purpose, const Clock& clock,
+                             const FindingSink& found) {
+  return Loader(folder, purpose, clock, found).load();
+}
+
+LoadedSession loadWhileInUse(Folder& folder) {
+  // A session that is in use changes while it is read, so what looks unsound may only be half a
+  // change: look again before believing it.
+  constexpr int kTries = 5;
+  for (int i = 1;; ++i) {
+    try {
+      return loadSession(folder, LoadFor::reading, Clock::system());
+    } catch (const UserError&) {
+      std::unique_ptr<File> live;
+      if (i == kTries || folder.openReadOnly("live", live)) {
+        throw;
+      }
+    }
+  }
 }
 
 }  // namespace netcow

@@ -2,11 +2,13 @@
 #include "session/origin.h"
 
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/errors.h"
 #include "base/whole_io.h"
+#include "format/geometry.h"
 
 namespace netcow {
 
@@ -25,8 +27,20 @@ MergeState parseMergeState(const std::string& path, const std::string& text) {
       return state;
     }
   }
-  throw UserError(path + " names the merge state `" + text +
-                  "`, which this version of netcow does not know; use a newer one");
+  // As JSON, which keeps any text on one line.
+  throw UserError(path + " names the merge state " + nlohmann::json(text).dump() +
+                  ", which this version of netcow does not know; use a newer one");
+}
+
+/// A whole number up to `largest`: what does not fit is never cut to what does.
+std::uint64_t parseNumber(const std::string& path, const nlohmann::json& json, const char* key,
+                          std::uint64_t largest) {
+  const auto& value = json.at(key);
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() > largest) {
+    throw UserError(path + " has no number up to " + std::to_string(largest) + " as its " + key +
+                    "; remove it and name the image and its revision on the command line");
+  }
+  return value.get<std::uint64_t>();
 }
 
 }  // namespace
@@ -35,24 +49,21 @@ std::string_view toText(MergeState state) {
   return kMergeStates[static_cast<std::size_t>(state)].second;
 }
 
-void Origin::save(const std::string& directory) const {
+std::string Origin::toJson() const {
   const nlohmann::ordered_json json = {{"imageName", imageName},       {"revision", revision},
                                        {"baseSize", baseSize},         {"source", source},
                                        {"uploadPrefix", uploadPrefix}, {"merge", toText(merge)}};
-  replaceTextFile(directory + "/origin.json", json.dump(2) + "\n", true);
+  return json.dump(2) + "\n";
 }
 
-std::optional<Origin> Origin::load(const std::string& directory) {
-  const std::string path = directory + "/origin.json";
-  if (!std::filesystem::exists(path)) {
-    return std::nullopt;
-  }
+Origin Origin::parse(std::string_view text, const std::string& path) {
   try {
-    const auto json = nlohmann::json::parse(readTextFile(path));
+    const auto json = nlohmann::json::parse(text);
     Origin origin;
     origin.imageName = json.at("imageName").get<std::string>();
-    origin.revision = json.at("revision").get<std::uint16_t>();
-    origin.baseSize = json.at("baseSize").get<std::uint64_t>();
+    origin.revision = static_cast<std::uint16_t>(
+        parseNumber(path, json, "revision", std::numeric_limits<std::uint16_t>::max()));
+    origin.baseSize = parseNumber(path, json, "baseSize", kLargestImageSize);
     origin.source = json.at("source").get<std::string>();
     origin.uploadPrefix = json.at("uploadPrefix").get<std::string>();
     origin.merge = parseMergeState(path, json.at("merge").get<std::string>());
@@ -61,6 +72,18 @@ std::optional<Origin> Origin::load(const std::string& directory) {
     throw UserError(path + " cannot be understood (" + error.what() +
                     "); remove it and name the image and its revision on the command line");
   }
+}
+
+void Origin::save(const std::string& directory) const {
+  replaceTextFile(directory + "/origin.json", toJson(), true);
+}
+
+std::optional<Origin> Origin::load(const std::string& directory) {
+  const std::string path = directory + "/origin.json";
+  if (!std::filesystem::exists(path)) {
+    return std::nullopt;
+  }
+  return parse(readTextFile(path), path);
 }
 
 }  // namespace netcow

@@ -35,6 +35,12 @@ struct Origin {
   /// Nothing if there is no such file (a session of the reference client). Throws UserError if it
   /// cannot be understood.
   static std::optional<Origin> load(const std::string& directory);
+
+  /// The text of the file, and back; `path` is for the message of the UserError.
+  [[nodiscard]] std::string toJson() const;
+  static Origin parse(std::string_view text, const std::string& path);
+
+  bool operator==(const Origin&) const = default;
 };
 
 }  // namespace netcow

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a session comes to be: made new, opened, recovered.
+// How a session comes to be: made new, or opened.
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "session/recovery.h"
 #include "session/session_parts.h"
 
 namespace netcow {
@@ -16,79 +17,6 @@ void check(const std::error_code& error, const std::string& what) {
   if (error) {
     throwErrno(error.value(), what);
   }
-}
-
-void syncOrMark(Folder& folder, File& file, const char* name) {
-  if (const auto error = file.sync()) {
-    static_cast<void>(markSyncFailed(folder));  // nothing better can be done when this fails too
-    throwErrno(error.value(), "cannot sync " + folder.path() + "/" + name);
-  }
-}
-
-/// Writes every table to `meta` as it is in memory, and makes that durable; in the order of a
-/// checkpoint, see checkpoint.h.
-void writeBack(Folder& folder, LoadedSession& loaded, const Clock& clock) {
-  const std::string where = "cannot write " + folder.path() + "/meta";
-  TableFile meta(*loaded.meta, 0, layoutOf(loaded.header));
-  syncOrMark(folder, *loaded.data, "data");
-  auto entries = std::make_unique<TableEntries>();
-  std::vector<TableIndex> indexes(loaded.map->tableCount(), TableIndex(kNoTable));
-  bool newTables = false;
-  for (std::uint64_t number = 0; number < indexes.size(); ++number) {
-    Table* const table = loaded.map->table(number);
-    if (table == nullptr) {
-      continue;
-    }
-    encodeTable(*table, clock, *entries);
-    check(meta.writeTable(table->index, *entries), where);
-    indexes[number] = table->index;
-    newTables = !table->inMeta.exchange(true) || newTables;
-  }
-  if (newTables) {
-    syncOrMark(folder, *loaded.meta, "meta");
-  }
-  check(meta.writeL1(indexes), where);
-  check(meta.writeHeader(loaded.header), where);
-  syncOrMark(folder, *loaded.meta, "meta");
-}
-
-/// After a power cut content may have changed in place while `meta` still calls it uploaded, so
-/// nothing local counts as clean.
-std::uint64_t markAllDirty(const BlockMap& map, const Clock& clock) {
-  std::uint64_t clusters = 0;
-  map.forEachAllocated([&](std::uint64_t, Cluster& cluster) {
-    if (cluster.loadBits().none()) {
-      return;  // nothing of it was ever sent: a checkpoint covers what is
-    }
-    cluster.changedAt = clock.now().time_since_epoch().count();
-    cluster.dirty = true;
-    ++clusters;
-  });
-  return clusters;
-}
-
-/// Returns the line that says what was done; empty after a clean close.
-std::string recover(Folder& folder, LoadedSession& loaded, const Clock& clock) {
-  if (loaded.live == LiveState::absent) {
-    return {};
-  }
-  std::string line;
-  if (loaded.live == LiveState::trusted) {
-    std::uint64_t clusters = 0;
-    loaded.map->forEachAllocated([&clusters](std::uint64_t, const Cluster&) { ++clusters; });
-    line = "recovered the session " + folder.path() +
-           " of a killed process whole: " + std::to_string(clusters) + " local clusters";
-  } else {
-    const std::uint64_t clusters = markAllDirty(*loaded.map, clock);
-    line = "took the session " + folder.path() + " back to its last checkpoint, because " +
-           loaded.whyDropped + "; all its " + std::to_string(clusters) +
-           " local clusters count as not uploaded";
-  }
-  check(markRecovering(folder), "cannot write " + folder.path() + "/live");
-  writeBack(folder, loaded, clock);
-  check(folder.remove("live"), "cannot remove " + folder.path() + "/live");
-  check(folder.sync(), "cannot sync the folder " + folder.path());
-  return line;
 }
 
 MetaHeader newHeader(const NewSession& settings, const MetaLayout& layout, const Clock& clock) {
@@ -125,10 +53,12 @@ void checkSettings(const NewSession& settings) {
   }
 }
 
-/// Removes what an earlier session left, if it holds nothing; `meta` first, so that a process
-/// killed on the way leaves no half of a session. The lock of that session is held in what is
-/// returned, so that nobody opens it meanwhile.
-LoadedSession clearFolder(Folder& folder, const Clock& clock) {
+/// What `meta` is called while a session that holds nothing is being removed. It says that the rest
+/// may go too, where a process was killed on the way.
+constexpr const char* kDiscardedMeta = "meta.discarded";
+
+/// Refuses a folder that holds changes, else says that what it holds may be removed.
+LoadedSession discardMeta(Folder& folder, const Clock& clock) {
   LoadedSession old;
   std::unique_ptr<File> file;
   if (!folder.openReadOnly("meta", file)) {
@@ -141,6 +71,10 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
       throw UserError("the folder " + folder.path() +
                       " holds a session with changes; go on with it by -L, or name another folder");
     }
+    check(folder.rename("meta", kDiscardedMeta), "cannot rename " + folder.path() + "/meta");
+    check(folder.sync(), "cannot sync the folder " + folder.path());
+  } else if (!folder.open(kDiscardedMeta, old.meta)) {
+    lockSession(folder, *old.meta);
   } else if (!folder.openReadOnly("data", file)) {
     std::uint64_t bytes = 0;
     check(file->size(bytes), "cannot read " + folder.path() + "/data");
@@ -150,7 +84,14 @@ LoadedSession clearFolder(Folder& folder, const Clock& clock) {
                       "name another folder");
     }
   }
-  for (const char* name : {"meta", "live", "data", "origin.json", "meta.new"}) {
+  return old;
+}
+
+/// Removes what an earlier session left, if it holds nothing. The lock of that session is held in
+/// what is returned, so that nobody opens it meanwhile.
+LoadedSession clearFolder(Folder& folder, const Clock& clock) {
+  LoadedSession old = discardMeta(folder, clock);
+  for (const char* name : {"live", "data", "origin.json", "meta.new", "live.new", kDiscardedMeta}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);
@@ -212,9 +153,24 @@ std::unique_ptr<Session> Session::open(const std::string& directory, const Clock
   return open(openFolder(directory), clock);
 }
 
+namespace {
+
+/// Other programs let `data` end behind the last local block. What becomes local in the rest of
+/// that cluster may be a hole (zeros), which makes no file longer.
+void completeLastCluster(const Folder& folder, LoadedSession& loaded) {
+  const std::uint64_t last = loaded.places.empty() ? 0 : loaded.places.back();
+  if (last != 0 && loaded.dataBytes < last + kClusterSize) {
+    check(loaded.data->resize(last + kClusterSize), "cannot write " + folder.path() + "/data");
+    loaded.dataBytes = last + kClusterSize;
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<Session> Session::open(std::unique_ptr<Folder> folder, const Clock& clock) {
   LoadedSession loaded = loadSession(*folder, LoadFor::use, clock);
-  std::string line = recover(*folder, loaded, clock);
+  std::string line = recoverSession(*folder, loaded, clock);
+  completeLastCluster(*folder, loaded);
   std::unique_ptr<LiveFile> live;
   check(LiveFile::create(*folder, loaded.header, *loaded.meta, *loaded.data, live),
         "cannot create " + folder->path() + "/live");

@@ -13,7 +13,6 @@ namespace netcow {
 SessionTables::SessionTables(BlockMap& map, File& meta, LiveFile& live, const MetaLayout& layout,
                              const Clock& clock)
     : map_(map),
-      meta_(meta),
       live_(live),
       metaTables_(meta, 0, layout),
       clock_(clock),
@@ -49,13 +48,9 @@ std::error_code SessionTables::makeTable(std::uint64_t number) {
   auto table = std::make_unique<Table>(index);
   TableEntries entries;
   encodeTable(*table, clock_, entries);
-  auto error = live_.beginMetaChange();
-  if (!error) {
-    error = metaTables_.writeTable(index, entries);
-  }
-  const auto endError = live_.endMetaChange(meta_);
-  if (error || endError) {
-    return error ? error : endError;
+  // L1 of `meta` does not name it yet, so this is no change of `meta` to anybody.
+  if (const auto error = metaTables_.writeTable(index, entries)) {
+    return error;
   }
   if (const auto liveError = live_.tables().writeTable(index, entries)) {
     return liveError;

@@ -43,7 +43,6 @@ class SessionTables {
   std::error_code copyToLive(std::uint64_t number, Table& table);
 
   BlockMap& map_;
-  File& meta_;
   LiveFile& live_;
   TableFile metaTables_;
   const Clock& clock_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,7 +18,7 @@ struct HttpAnswer {
   bool unreadable = false;  ///< nothing was wrong out there: the session could not be read
 };
 
-inline constexpr std::size_t kLargestAnswer = 64 * 1024;
+inline constexpr std::size_t kLargestAnswer = std::size_t{64} * 1024;
 
 /// How to go on after an answer.
 enum class Verdict {

@@ -117,15 +117,20 @@ HttpAnswer HttpCall::finish(CURLcode result) {
   if (result != CURLE_OK && answer.status < 300) {
     answer.status = 0;
     answer.unreadable = static_cast<bool>(readError_);
-    answer.error = readError_          ? "cannot read the session: " + readError_.message()
-                   : error_[0] != '\0' ? error_
-                                       : curl_easy_strerror(result);
+    answer.error = whyNoAnswer(result);
   }
   curl_header* header = nullptr;
   if (curl_easy_header(handle_, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
     answer.retryAfter = parseRetryAfter(header->value);
   }
   return answer;
+}
+
+std::string HttpCall::whyNoAnswer(CURLcode result) const {
+  if (readError_) {
+    return "cannot read the session: " + readError_.message();
+  }
+  return error_[0] != '\0' ? error_ : curl_easy_strerror(result);
 }
 
 std::string HttpCall::escape(const std::string& text) {

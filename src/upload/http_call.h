@@ -53,6 +53,7 @@ class HttpCall {
   template <class Value>
   void set(CURLoption option, Value value);
   void streamBody(std::chrono::seconds giveUpAfter);
+  [[nodiscard]] std::string whyNoAnswer(CURLcode result) const;
 
   static std::size_t onAnswer(char* bytes, std::size_t size, std::size_t count, void* self);
   static std::size_t onBodyWanted(char* bytes, std::size_t size, std::size_t count, void* self);

@@ -8,6 +8,7 @@
 #include <array>
 #include <filesystem>
 #include <tuple>
+#include <utility>
 
 #include "base/logging.h"
 #include "base/whole_io.h"
@@ -66,7 +67,7 @@ std::string blockStatsText(std::vector<ClusterUploads> clusters) {
   return text;
 }
 
-StatusFile::StatusFile(const std::string& directory) : directory_(directory) {
+StatusFile::StatusFile(std::string directory) : directory_(std::move(directory)) {
   makeLink();
 }
 

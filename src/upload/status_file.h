@@ -44,7 +44,7 @@ std::string blockStatsText(std::vector<ClusterUploads> clusters);
 /// directory. Not thread-safe. Progress is no reason to end an upload: failures are logged.
 class StatusFile {
  public:
-  explicit StatusFile(const std::string& directory);
+  explicit StatusFile(std::string directory);
   /// Replaces the text, so that a reader sees the old or the new one. `durable`: it also survives
   /// a power cut.
   void write(std::string_view text, bool durable = false);

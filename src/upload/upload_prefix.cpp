@@ -4,6 +4,8 @@
 #include <curl/curl.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstddef>
 #include <memory>
 
 #include "base/errors.h"
@@ -34,10 +36,29 @@ bool hasPart(const CurlUrl& url, CURLUPart part) {
   return found;
 }
 
+/// A text that could not be understood as an address, without what may be a user's name and
+/// password: a message may end up in a log. A password may hold any character, so everything up
+/// to the last @ goes, but for a scheme.
+std::string withoutUser(const std::string& given) {
+  const std::size_t at = given.rfind('@');
+  if (at == std::string::npos) {
+    return given;
+  }
+  const std::size_t colon = given.find("://");
+  const auto isSchemeCharacter = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '+' || c == '-' || c == '.';
+  };
+  const bool hasScheme =
+      colon != std::string::npos && colon < at &&
+      std::all_of(given.begin(), given.begin() + static_cast<std::ptrdiff_t>(colon),
+                  isSchemeCharacter);
+  return (hasScheme ? given.substr(0, colon + 3) : "") + "***" + given.substr(at);
+}
+
 [[noreturn]] void refuse(const std::string& given, const std::string& why) {
-  throw UserError(
-      "the upload server '" + given + "' " + why + "; give -C an address such as http://host:5000",
-      ExitStatus::usage);
+  throw UserError("the upload server '" + withoutUser(given) + "' " + why +
+                      "; give -C an address such as http://host:5000",
+                  ExitStatus::usage);
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST_F(Merge, OfAnUntouchedSessionIsTheBase) {
   const MergeResult result = merge();
   EXPECT_EQ(readWhole(output_), readWhole(base_));
   EXPECT_EQ(result.clusters, 0U);
-  EXPECT_EQ(result.blocks, 0U);
+  EXPECT_EQ(result.blocks.all(), 0U);
 }
 
 TEST_F(Merge, LaysLocalBlocksOnTop) {
@@ -103,7 +103,7 @@ TEST_F(Merge, LaysLocalBlocksOnTop) {
     std::fill_n(expected.begin() + block * 4096, 4096, static_cast<std::byte>(value));
   }
   EXPECT_TRUE(readWhole(output_) == expected);
-  EXPECT_EQ(result.blocks, 4U);
+  EXPECT_EQ(result.blocks.all(), 4U);
   EXPECT_EQ(result.clusters, 3U);
 }
 
@@ -135,7 +135,7 @@ TEST_F(Merge, CutsABlockThatStraddlesTheEnd) {
   const auto got = readWhole(output_);
   ASSERT_EQ(got.size(), 5000U);
   EXPECT_EQ(std::vector(got.begin() + 4096, got.end()), filled(5000 - 4096, 7));
-  EXPECT_EQ(result.blocks, 1U);
+  EXPECT_EQ(result.blocks.all(), 1U);
 }
 
 TEST_F(Merge, LeavesOutWhatLiesBehindTheEnd) {
@@ -147,7 +147,7 @@ TEST_F(Merge, LeavesOutWhatLiesBehindTheEnd) {
   const MergeResult result = merge(10 * kBlockSize, 10 * kBlockSize);
   EXPECT_EQ(std::filesystem::file_size(output_), 10 * kBlockSize);
   EXPECT_EQ(readFrom(output_, 2 * kBlockSize, kBlockSize), filled(kBlockSize, 1));
-  EXPECT_EQ(result.blocks, 1U);
+  EXPECT_EQ(result.blocks.all(), 1U);
   EXPECT_EQ(result.clusters, 1U);
 }
 

@@ -70,6 +70,21 @@ TEST_F(HolesTest, NothingIsGivenBackThatAPowerCutCouldBringBack) {
   EXPECT_LE(allocated(), kClusterSize + 4 * kBlockSize);
 }
 
+TEST_F(HolesTest, WhatIsKeptMayLieBetweenWhatIsGivenBack) {
+  const auto session = create();
+  const std::vector<std::byte> bytes(kClusterSize, std::byte{7});
+  for (const std::uint64_t cluster : {5U, 4U, 0U, 3U, 1U, 2U}) {
+    ASSERT_FALSE(session->write(bytes, cluster * kClusterSize));
+  }
+  shrink(*session, 2 * kClusterSize);
+  ASSERT_FALSE(session->checkpoint());
+  ASSERT_FALSE(session->releaseBehindEnd());
+  EXPECT_LE(allocated(), 2 * kClusterSize + 4 * kBlockSize);
+  for (std::uint64_t block = 0; block < 2 * kBlocksPerCluster; ++block) {
+    ASSERT_EQ(localBlock(*session, block), blockOf(7)) << block;
+  }
+}
+
 TEST_F(HolesTest, ReservedSpaceBehindTheEndIsGivenBackToo) {
   const auto session = create(kClusterSize);
   ASSERT_FALSE(session->reserve(0, 3 * kClusterSize));

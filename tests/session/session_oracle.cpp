@@ -3,28 +3,17 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
-#include <set>
 
 namespace netcow::test {
 namespace {
 
-template <class T>
-bool contains(const std::vector<T>& values, const T& value) {
-  return std::find(values.begin(), values.end(), value) != values.end();
-}
-
-std::optional<Tag> tagOf(std::span<const std::byte> sector) {
-  Tag tag = 0;
-  std::memcpy(&tag, sector.data(), sizeof tag);
-  // All words are the same if each is the same as the next.
-  const bool uniform =
-      std::memcmp(sector.data(), sector.data() + sizeof tag, sector.size() - sizeof tag) == 0;
-  return uniform ? std::optional(tag) : std::nullopt;
-}
-
 std::string named(const char* what, std::uint64_t number) {
   return what + (" " + std::to_string(number));
+}
+
+/// What a sector reads as that is not local.
+Tag below(std::uint64_t sector, std::uint64_t validRemoteSize) {
+  return sector * kSectorSize < validRemoteSize ? baseTag(sector) : 0;
 }
 
 }  // namespace
@@ -36,6 +25,17 @@ std::array<std::byte, kSectorSize> sectorOf(Tag tag) {
   }
   return bytes;
 }
+
+Tag tagOf(std::span<const std::byte> sector) {
+  Tag tag = 0;
+  std::memcpy(&tag, sector.data(), sizeof tag);
+  // All words are the same if each is the same as the next.
+  const bool uniform =
+      std::memcmp(sector.data(), sector.data() + sizeof tag, sector.size() - sizeof tag) == 0;
+  return uniform ? tag : kTorn;
+}
+
+// --- what a session says --------------------------------------------------------------------
 
 SessionContent SessionContent::of(const Session& session) {
   SessionContent content;
@@ -53,84 +53,190 @@ SessionContent SessionContent::of(const Session& session) {
         content.unreadable = named("block", number) + " cannot be read";
       }
       for (std::uint64_t s = 0; s < kSectorsPerBlock; ++s) {
-        const auto tag = tagOf(std::span(bytes).subspan(s * kSectorSize, kSectorSize));
-        if (!tag) {
+        const Tag tag = tagOf(std::span(bytes).subspan(s * kSectorSize, kSectorSize));
+        if (tag == kTorn) {
           content.unreadable = named("sector", number * kSectorsPerBlock + s) + " is torn";
         }
-        cluster.blocks[number][s] = tag.value_or(0);
+        cluster.blocks[number][s] = tag;
       }
     }
   });
   return content;
 }
 
+Tag SessionContent::read(std::uint64_t sector) const {
+  if (sector * kSectorSize >= imageSize) {
+    return 0;
+  }
+  const std::uint64_t block = sector / kSectorsPerBlock;
+  if (const auto cluster = clusters.find(block / kBlocksPerCluster); cluster != clusters.end()) {
+    const auto local = cluster->second.blocks.find(block);
+    if (local != cluster->second.blocks.end()) {
+      return local->second[sector % kSectorsPerBlock];
+    }
+  }
+  return below(sector, validRemoteSize);
+}
+
 // --- what may be ----------------------------------------------------------------------------
 
 void SessionOracle::adopt(const SessionContent& content) {
   blocks_.clear();
+  underWay_.clear();
+  ended_.clear();
+  growths_.clear();
+  ++moment_;
   for (const auto& [number, cluster] : content.clusters) {
     for (const auto& [blockNumber, tags] : cluster.blocks) {
       Block& block = blocks_[blockNumber];
       block.now = Local::yes;
       for (std::size_t s = 0; s < kSectorsPerBlock; ++s) {
-        block.sectors[s].now = {tags[s]};
+        block.sectors[s].now = {{tags[s], moment_}};
       }
     }
   }
-  sizesNow_ = {{content.imageSize, content.validRemoteSize}};
+  sizesNow_ = {{content.imageSize, content.validRemoteSize, moment_}};
   confirmCheckpoint();
 }
 
-SessionOracle::Sector& SessionOracle::sector(std::uint64_t number) {
-  return blocks_[number / kSectorsPerBlock].sectors[number % kSectorsPerBlock];
+void SessionOracle::allow(std::uint64_t sector, Tag tag) {
+  Sector& known = blocks_[sector / kSectorsPerBlock].sectors[sector % kSectorsPerBlock];
+  known.now.push_back({tag, moment_});
+  known.sinceCheckpoint.push_back({tag, moment_});
+}
+
+/// The newest write of a tag has succeeded: what had ended when it began is gone.
+void SessionOracle::settle(std::uint64_t sector, Tag tag) {
+  auto& now = blocks_[sector / kSectorsPerBlock].sectors[sector % kSectorsPerBlock].now;
+  const std::uint64_t begun = std::find_if(now.rbegin(), now.rend(), [tag](const Value& value) {
+                                return value.tag == tag;
+                              })->since;
+  std::erase_if(now, [&](const Value& value) {
+    const auto ended = ended_.find(value.tag);
+    const std::uint64_t end = ended == ended_.end() ? value.since : ended->second;
+    return end < begun && !underWay_.contains(value.tag);
+  });
+}
+
+auto SessionOracle::inBase(std::uint64_t block) {
+  return [block](const Sizes& sizes) { return block * kBlockSize < sizes.validRemote; };
+}
+
+void SessionOracle::fill(std::uint64_t number, std::uint64_t firstSector, std::uint64_t endSector) {
+  Block& block = blocks_[number];
+  // Another write's fill has its result already among what is allowed.
+  if (block.now != Local::yes && block.writesUnderWay == 0) {
+    for (std::uint64_t s = 0; s < kSectorsPerBlock; ++s) {
+      const std::uint64_t sector = number * kSectorsPerBlock + s;
+      if (sector >= firstSector && sector < endSector) {
+        continue;
+      }
+      for (const Sizes& sizes : sizesNow_) {
+        allow(sector, below(sector, sizes.validRemote));
+      }
+    }
+  }
+  block.now = block.now == Local::no ? Local::maybe : block.now;
 }
 
 void SessionOracle::beginWrite(std::uint64_t firstSector, std::uint64_t sectors, Tag firstTag) {
+  ++moment_;
+  const std::uint64_t end = firstSector + sectors;
+  const std::uint64_t lastBlock = (end - 1) / kSectorsPerBlock;
+  for (std::uint64_t block = firstSector / kSectorsPerBlock; block <= lastBlock; ++block) {
+    fill(block, firstSector, end);
+    ++blocks_[block].writesUnderWay;
+  }
   for (std::uint64_t i = 0; i < sectors; ++i) {
-    Block& block = blocks_[(firstSector + i) / kSectorsPerBlock];
-    block.now = block.now == Local::no ? Local::maybe : block.now;
-    sector(firstSector + i).now.push_back(firstTag + i);
-    sector(firstSector + i).sinceCheckpoint.push_back(firstTag + i);
+    allow(firstSector + i, firstTag + i);
+    underWay_.insert(firstTag + i);
+  }
+}
+
+void SessionOracle::endWrite(std::uint64_t firstSector, std::uint64_t sectors, Tag firstTag) {
+  const std::uint64_t lastBlock = (firstSector + sectors - 1) / kSectorsPerBlock;
+  for (std::uint64_t block = firstSector / kSectorsPerBlock; block <= lastBlock; ++block) {
+    --blocks_[block].writesUnderWay;
+  }
+  ++moment_;
+  for (std::uint64_t i = 0; i < sectors; ++i) {
+    underWay_.erase(firstTag + i);
+    ended_[firstTag + i] = moment_;
   }
 }
 
 void SessionOracle::confirmWrite(std::uint64_t firstSector, std::uint64_t sectors, Tag firstTag) {
+  endWrite(firstSector, sectors, firstTag);
   for (std::uint64_t i = 0; i < sectors; ++i) {
     blocks_[(firstSector + i) / kSectorsPerBlock].now = Local::yes;
-    sector(firstSector + i).now = {firstTag + i};
+    settle(firstSector + i, firstTag + i);
   }
 }
 
-void SessionOracle::beginZero(std::uint64_t firstSector, std::uint64_t sectors) {
+void SessionOracle::beginDiscard(std::uint64_t firstSector, std::uint64_t sectors) {
+  ++moment_;
+  const std::uint64_t end = firstSector + sectors;
+  const std::uint64_t endBlock = divideRoundingUp(end, kSectorsPerBlock);
+  for (std::uint64_t block = firstSector / kSectorsPerBlock; block < endBlock; ++block) {
+    if (std::any_of(sizesNow_.begin(), sizesNow_.end(), inBase(block))) {
+      fill(block, firstSector, end);
+    }
+  }
+  zero(firstSector, end);
+}
+
+void SessionOracle::confirmDiscard(std::uint64_t firstSector, std::uint64_t sectors) {
+  const std::uint64_t end = firstSector + sectors;
+  const std::uint64_t endBlock = divideRoundingUp(end, kSectorsPerBlock);
+  for (std::uint64_t block = firstSector / kSectorsPerBlock; block < endBlock; ++block) {
+    if (std::all_of(sizesNow_.begin(), sizesNow_.end(), inBase(block))) {
+      blocks_[block].now = Local::yes;
+    }
+  }
+  confirmZero(firstSector, end);
+}
+
+void SessionOracle::beginSizes(std::uint64_t before, std::uint64_t imageSize,
+                               std::uint64_t validRemoteSize) {
+  const std::uint64_t zeroedSince = ++moment_;
+  ++moment_;
+  if (imageSize > before) {
+    zero(before / kSectorSize, imageSize / kSectorSize);
+    growths_.push_back({before, imageSize, zeroedSince, moment_});
+  }
+  sizesNow_.push_back({imageSize, validRemoteSize, moment_});
+  sizesSinceCheckpoint_.push_back({imageSize, validRemoteSize, moment_});
+}
+
+void SessionOracle::zero(std::uint64_t firstSector, std::uint64_t endSector) {
   for (auto& [number, block] : blocks_) {
     for (std::uint64_t s = 0; s < kSectorsPerBlock; ++s) {
       const std::uint64_t at = number * kSectorsPerBlock + s;
-      if (at >= firstSector && at < firstSector + sectors) {
-        block.sectors[s].now.push_back(0);
-        block.sectors[s].sinceCheckpoint.push_back(0);
+      if (block.now != Local::no && at >= firstSector && at < endSector) {
+        allow(at, 0);
       }
     }
   }
 }
 
-void SessionOracle::confirmZero(std::uint64_t firstSector, std::uint64_t sectors) {
+void SessionOracle::confirmZero(std::uint64_t firstSector, std::uint64_t endSector) {
   for (auto& [number, block] : blocks_) {
     for (std::uint64_t s = 0; s < kSectorsPerBlock; ++s) {
       const std::uint64_t at = number * kSectorsPerBlock + s;
-      if (at >= firstSector && at < firstSector + sectors) {
-        block.sectors[s].now = {0};
+      const auto& now = block.sectors[s].now;
+      const bool zeroed =
+          std::any_of(now.begin(), now.end(), [](const Value& value) { return value.tag == 0; });
+      if (at >= firstSector && at < endSector && zeroed) {
+        settle(at, 0);
       }
     }
   }
 }
 
-void SessionOracle::beginSizes(std::uint64_t imageSize, std::uint64_t validRemoteSize) {
-  sizesNow_.emplace_back(imageSize, validRemoteSize);
-  sizesSinceCheckpoint_.emplace_back(imageSize, validRemoteSize);
-}
-
-void SessionOracle::confirmSizes(std::uint64_t imageSize, std::uint64_t validRemoteSize) {
-  sizesNow_ = {{imageSize, validRemoteSize}};
+void SessionOracle::confirmSizes(std::uint64_t before, std::uint64_t imageSize,
+                                 std::uint64_t validRemoteSize) {
+  confirmZero(before / kSectorSize, imageSize / kSectorSize);
+  sizesNow_ = {{imageSize, validRemoteSize, sizesNow_.back().since}};
 }
 
 void SessionOracle::confirmCheckpoint() {
@@ -143,17 +249,10 @@ void SessionOracle::confirmCheckpoint() {
   sizesSinceCheckpoint_ = sizesNow_;
 }
 
-bool SessionOracle::isLocal(std::uint64_t block) const {
-  const auto found = blocks_.find(block);
-  return found != blocks_.end() && found->second.now == Local::yes;
-}
-
-std::vector<std::uint64_t> SessionOracle::localBlocks() const {
+std::vector<std::uint64_t> SessionOracle::touchedBlocks() const {
   std::vector<std::uint64_t> numbers;
   for (const auto& [number, block] : blocks_) {
-    if (block.now == Local::yes) {
-      numbers.push_back(number);
-    }
+    numbers.push_back(number);
   }
   return numbers;
 }
@@ -164,8 +263,7 @@ std::string SessionOracle::violation(const SessionContent& content, Rule rule) c
   if (!content.unreadable.empty()) {
     return content.unreadable;
   }
-  const auto& sizes = rule == Rule::killed ? sizesNow_ : sizesSinceCheckpoint_;
-  if (!contains(sizes, Sizes(content.imageSize, content.validRemoteSize))) {
+  if (sizesSince(content, rule) == 0) {
     return named("the image has a size it never had:", content.imageSize);
   }
   std::set<std::uint64_t> places;
@@ -174,11 +272,11 @@ std::string SessionOracle::violation(const SessionContent& content, Rule rule) c
       return named("two clusters lie at", cluster.dataOffset);
     }
     for (const auto& [blockNumber, tags] : cluster.blocks) {
-      if (auto wrong = wrongBlock(blockNumber, tags, rule); !wrong.empty()) {
+      if (auto wrong = wrongBlock(blockNumber, tags, content, rule); !wrong.empty()) {
         return wrong;
       }
     }
-    if (auto wrong = wrongCluster(number, cluster); !wrong.empty()) {
+    if (auto wrong = wrongCluster(number, content); !wrong.empty()) {
       return wrong;
     }
   }
@@ -186,20 +284,49 @@ std::string SessionOracle::violation(const SessionContent& content, Rule rule) c
   return missing.empty() ? forgottenBlock(content) : missing;
 }
 
+/// Since when the session may have had these sizes; 0 if it never did.
+std::uint64_t SessionOracle::sizesSince(const SessionContent& content, Rule rule) const {
+  for (const Sizes& sizes : rule == Rule::killed ? sizesNow_ : sizesSinceCheckpoint_) {
+    if (sizes.image == content.imageSize && sizes.validRemote == content.validRemoteSize) {
+      return sizes.since;
+    }
+  }
+  return 0;
+}
+
 std::string SessionOracle::wrongBlock(std::uint64_t number, const BlockTags& tags,
-                                      Rule rule) const {
+                                      const SessionContent& content, Rule rule) const {
   const auto found = blocks_.find(number);
   if (found == blocks_.end() || found->second.now == Local::no) {
     return named("nobody wrote block", number);
   }
   for (std::size_t s = 0; s < kSectorsPerBlock; ++s) {
-    const Sector& sector = found->second.sectors[s];
-    if (!contains(rule == Rule::killed ? sector.now : sector.sinceCheckpoint, tags[s])) {
-      return named("sector", number * kSectorsPerBlock + s) +
-             named(" holds what it may not:", tags[s]);
+    const std::uint64_t sector = number * kSectorsPerBlock + s;
+    if (!isAllowed(sector, found->second.sectors[s], tags[s], content, rule)) {
+      return named("sector", sector) + named(" holds what it may not:", tags[s]);
     }
   }
   return {};
+}
+
+bool SessionOracle::isAllowed(std::uint64_t sector, const Sector& known, Tag tag,
+                              const SessionContent& content, Rule rule) const {
+  const std::uint64_t offset = sector * kSectorSize;
+  if (tag == 0 && offset >= content.imageSize) {
+    return true;  // space behind the end may be given back at any time
+  }
+  std::uint64_t notBefore = 0;
+  const std::uint64_t sizesFrom = sizesSince(content, rule);
+  for (const Growth& growth : growths_) {
+    if (offset < content.imageSize && offset >= growth.begin && offset < growth.end &&
+        sizesFrom >= growth.since) {
+      notBefore = std::max(notBefore, growth.zeroedSince);
+    }
+  }
+  const auto& allowed = rule == Rule::killed ? known.now : known.sinceCheckpoint;
+  return std::any_of(allowed.begin(), allowed.end(), [&](const Value& value) {
+    return value.tag == tag && value.since >= notBefore;
+  });
 }
 
 std::string SessionOracle::missingBlock(const SessionContent& content, Rule rule) const {
@@ -227,13 +354,23 @@ std::string SessionOracle::forgottenBlock(const SessionContent& content) const {
   return {};
 }
 
-std::string SessionOracle::wrongCluster(std::uint64_t number,
-                                        const SessionContent::ClusterContent& cluster) const {
+/// What lies behind the end is cut off when the server merges.
+std::string SessionOracle::wrongCluster(std::uint64_t number, const SessionContent& content) const {
+  const auto& cluster = content.clusters.at(number);
+  if (cluster.dirty) {
+    return {};
+  }
   const auto sent = server_.find(number);
-  const ClusterTags none;
-  const ClusterTags& held = sent == server_.end() ? none : sent->second;
-  if (!cluster.dirty && cluster.blocks != held) {
-    return named("the server does not hold what is there, and yet clean is cluster", number);
+  for (const auto& [block, tags] : cluster.blocks) {
+    for (std::uint64_t s = 0; s < kSectorsPerBlock; ++s) {
+      if ((block * kSectorsPerBlock + s) * kSectorSize >= content.imageSize) {
+        break;
+      }
+      const bool held = sent != server_.end() && sent->second.contains(block);
+      if (!held || sent->second.at(block)[s] != tags[s]) {
+        return named("the server does not hold what is there, and yet clean is cluster", number);
+      }
+    }
   }
   return {};
 }

@@ -178,27 +178,34 @@ void SimulatedInode::reachDisk(const Change& change, std::uint64_t from, std::ui
   }
 }
 
-void SimulatedInode::powerCut(SeededRandom& random) {
-  enum Fate : std::uint64_t { nothing, everything, someChanges, someSectors, firstOnes };
-  const auto fate = static_cast<Fate>(random.between(nothing, firstOnes));
+std::vector<Fate> SimulatedInode::anyFates(SeededRandom& random) const {
+  enum Kind : std::uint64_t { nothing, everything, someChanges, someSectors, firstOnes };
+  const auto kind = static_cast<Kind>(random.between(nothing, firstOnes));
   const std::uint64_t firstLost = random.between(0, unsynced_.size());
-  for (std::uint64_t i = 0; i < unsynced_.size() && fate != nothing; ++i) {
+  std::vector<Fate> fates;
+  for (std::uint64_t i = 0; i < unsynced_.size(); ++i) {
+    const bool kept = kind == everything || (kind == firstOnes && i < firstLost) ||
+                      (kind == someChanges && random.oneIn(2));
+    fates.push_back(kind == someSectors ? Fate::torn : kept ? Fate::kept : Fate::dropped);
+  }
+  return fates;
+}
+
+void SimulatedInode::powerCut(SeededRandom& random, const std::vector<Fate>& fates) {
+  for (std::uint64_t i = 0; i < unsynced_.size(); ++i) {
     const Change& change = unsynced_[i];
-    const bool tossed = fate == someChanges || (fate == someSectors && change.length == 0);
-    if ((fate == firstOnes && i >= firstLost) || (tossed && random.oneIn(2))) {
-      continue;
-    }
-    if (fate != someSectors || change.length == 0) {
+    const bool torn = fates[i] == Fate::torn;
+    if (torn && change.length > 0) {
+      for (std::uint64_t at = 0; at < change.length; at += kSectorSize) {
+        if (random.oneIn(2)) {
+          reachDisk(change, at, kSectorSize);
+          durableSize_ =
+              std::max(durableSize_, std::min(change.sizeAfter, change.offset + at + kSectorSize));
+        }
+      }
+    } else if (fates[i] == Fate::kept || (torn && random.oneIn(2))) {
       reachDisk(change, 0, change.length);
       durableSize_ = change.sizeAfter;
-      continue;
-    }
-    for (std::uint64_t at = 0; at < change.length; at += kSectorSize) {
-      if (random.oneIn(2)) {
-        reachDisk(change, at, kSectorSize);
-        durableSize_ =
-            std::max(durableSize_, std::min(change.sizeAfter, change.offset + at + kSectorSize));
-      }
     }
   }
   const std::uint64_t far = std::uint64_t{1} << 50U;
@@ -258,17 +265,40 @@ void SimulatedDisk::killProcess() {
 
 void SimulatedDisk::powerCut(SeededRandom& random) {
   names_ = history_[random.between(0, history_.size() - 1)];
-  syncNames();
   for (auto& [number, inode] : inodes_) {
     inode.powerCut(random);
   }
+  comeUpAgain();
+}
+
+void SimulatedDisk::comeUpAgain() {
+  syncNames();
   killProcess();
   ++boot_;
 }
 
+void SimulatedDisk::forEachSingledOut(
+    SeededRandom& random, const std::function<void(const SimulatedDisk&)>& visit) const {
+  const Number live = find("live");
+  for (const auto& [number, file] : inodes_) {
+    for (std::size_t i = 0; i < file.unsynced() && number != live; ++i) {
+      for (const auto& [one, others] :
+           {std::pair(Fate::dropped, Fate::kept), std::pair(Fate::kept, Fate::dropped),
+            std::pair(Fate::torn, Fate::kept), std::pair(Fate::torn, Fate::dropped)}) {
+        SimulatedDisk disk = *this;
+        std::vector<Fate> fates(file.unsynced(), others);
+        fates[i] = one;
+        disk.inodes_[number].powerCut(random, fates);
+        disk.powerCut(random);
+        visit(disk);
+      }
+    }
+  }
+}
+
 bool SimulatedDisk::unsynced() const {
   return history_.size() > 1 || std::any_of(inodes_.begin(), inodes_.end(), [](const auto& entry) {
-           return entry.second.unsynced();
+           return entry.second.unsynced() > 0;
          });
 }
 

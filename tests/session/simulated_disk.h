@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -41,6 +42,9 @@ class SparseBytes {
   std::map<std::uint64_t, std::shared_ptr<Page>> pages_;
 };
 
+/// What becomes of an unsynced change when the power goes.
+enum class Fate : std::uint8_t { kept, dropped, torn };
+
 /// One file, whatever its name.
 class SimulatedInode {
  public:
@@ -56,13 +60,14 @@ class SimulatedInode {
   /// content or not, the cache may forget it, and no later sync tries again.
   void failSync(SeededRandom& random);
   /// Leaves what the disk may hold when the power goes: each unsynced change whole, not at all,
-  /// or torn between sectors.
-  void powerCut(SeededRandom& random);
+  /// or torn between sectors. `fates`: one for each, the oldest first.
+  void powerCut(SeededRandom& random, const std::vector<Fate>& fates);
+  void powerCut(SeededRandom& random) { powerCut(random, anyFates(random)); }
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
   /// What programs read, with its holes.
   [[nodiscard]] const SparseBytes& bytes() const { return cached_; }
-  [[nodiscard]] bool unsynced() const { return !unsynced_.empty(); }
+  [[nodiscard]] std::size_t unsynced() const { return unsynced_.size(); }
 
   std::int64_t birth = 0;
   std::int64_t modified = 0;
@@ -77,6 +82,7 @@ class SimulatedInode {
     std::uint64_t sizeAfter;
   };
   void remember(std::uint64_t offset, std::uint64_t length, bool zeros);
+  [[nodiscard]] std::vector<Fate> anyFates(SeededRandom& random) const;
   void reachDisk(const Change& change, std::uint64_t from, std::uint64_t length);
 
   SparseBytes cached_;
@@ -105,6 +111,11 @@ class SimulatedDisk {
   void powerCut(SeededRandom& random);
 
   [[nodiscard]] bool unsynced() const;
+  /// Power cuts that single out each unsynced change of a file: it alone is lost, it alone is kept,
+  /// it is torn while all others are kept, or lost. Changes of names and of other files: any fate.
+  /// Not of `live`, which no power cut leaves any worth.
+  void forEachSingledOut(SeededRandom& random,
+                         const std::function<void(const SimulatedDisk&)>& visit) const;
   [[nodiscard]] std::string bootId() const { return "boot " + std::to_string(boot_); }
   /// Moves on at every call, as times of files do.
   std::int64_t tick() { return ++time_; }
@@ -112,6 +123,7 @@ class SimulatedDisk {
  private:
   using Names = std::map<std::string, Number>;
   void forgetNameless();
+  void comeUpAgain();
 
   std::map<Number, SimulatedInode> inodes_;
   Names names_;

@@ -4,15 +4,18 @@
 #include <cerrno>
 
 #include "base/errors.h"
+#include "format/geometry.h"
 
 namespace netcow::test {
 
-std::error_code SimulatedMachine::admit() {
+std::error_code SimulatedMachine::admit(Takes takes) {
   if (stopped()) {
     return errnoCode(EIO);
   }
-  if (++calls == failAt) {
-    failed = true;
+  ++calls;
+  const bool full = takes == Takes::space && calls > failAt && calls < failAt + fullFor;
+  if (failAt != 0 && (calls == failAt || full)) {
+    ++failures;
     return errnoCode(error);
   }
   return {};
@@ -29,8 +32,8 @@ namespace {
 
 class SimulatedFile : public File {
  public:
-  SimulatedFile(SimulatedMachine& machine, SimulatedDisk::Number number)
-      : machine_(machine), number_(number) {}
+  SimulatedFile(SimulatedMachine& machine, SimulatedDisk::Number number, std::string name)
+      : machine_(machine), number_(number), name_(std::move(name)) {}
 
   ~SimulatedFile() override {
     SimulatedInode* const inode = machine_.disk.inode(number_);
@@ -59,7 +62,10 @@ class SimulatedFile : public File {
   }
 
   std::error_code write(std::span<const std::byte> bytes, std::uint64_t offset) override {
-    const auto error = machine_.admit();
+    const auto error = machine_.admit(spaceFor(bytes.size(), offset));
+    if (machine_.isIgnored("write", name_)) {
+      return error;
+    }
     if (error && (machine_.stopped() || bytes.size() <= SparseBytes::kPageSize)) {
       return error;
     }
@@ -86,7 +92,7 @@ class SimulatedFile : public File {
 
   /// The disk has room for all, so only the call itself can fail.
   std::error_code reserve(std::uint64_t /*offset*/, std::uint64_t /*length*/) override {
-    if (const auto error = machine_.admit()) {
+    if (const auto error = machine_.admit(SimulatedMachine::Takes::space)) {
       return error;
     }
     machine_.changed();
@@ -120,7 +126,7 @@ class SimulatedFile : public File {
   }
 
   std::error_code resize(std::uint64_t size) override {
-    if (const auto error = machine_.admit()) {
+    if (const auto error = machine_.admit(SimulatedMachine::Takes::space)) {
       return error;
     }
     change().resize(size);
@@ -136,7 +142,9 @@ class SimulatedFile : public File {
       }
       return errnoCode(EIO);
     }
-    inode().sync();
+    if (!machine_.isIgnored("sync", name_)) {
+      inode().sync();
+    }
     machine_.changed();
     return {};
   }
@@ -163,6 +171,14 @@ class SimulatedFile : public File {
   }
 
  private:
+  /// What is overwritten in place has its space.
+  SimulatedMachine::Takes spaceFor(std::uint64_t length, std::uint64_t offset) {
+    const std::uint64_t end = roundUp(offset + length, SparseBytes::kPageSize);
+    const std::uint64_t begin = roundDown(offset, SparseBytes::kPageSize);
+    return inode().bytes().bytesIn(begin, end - begin) < end - begin
+               ? SimulatedMachine::Takes::space
+               : SimulatedMachine::Takes::nothing;
+  }
   SimulatedInode& inode() { return *machine_.disk.inode(number_); }
   SimulatedInode& change() {
     if (machine_.beforeWrite) {
@@ -174,6 +190,7 @@ class SimulatedFile : public File {
 
   SimulatedMachine& machine_;
   const SimulatedDisk::Number number_;
+  const std::string name_;
   bool locked_ = false;
 };
 
@@ -189,7 +206,7 @@ class SimulatedFolder : public Folder {
     if (number == 0) {
       return errnoCode(ENOENT);
     }
-    file = std::make_unique<SimulatedFile>(machine_, number);
+    file = std::make_unique<SimulatedFile>(machine_, number, name);
     return {};
   }
 
@@ -198,13 +215,13 @@ class SimulatedFolder : public Folder {
   }
 
   std::error_code create(const std::string& name, std::unique_ptr<File>& file) override {
-    if (const auto error = machine_.admit()) {
+    if (const auto error = machine_.admit(SimulatedMachine::Takes::space)) {
       return error;
     }
     if (machine_.disk.find(name) != 0) {
       return errnoCode(EEXIST);
     }
-    file = std::make_unique<SimulatedFile>(machine_, machine_.disk.create(name));
+    file = std::make_unique<SimulatedFile>(machine_, machine_.disk.create(name), name);
     machine_.changed();
     return {};
   }
@@ -237,7 +254,9 @@ class SimulatedFolder : public Folder {
     if (const auto error = machine_.admit()) {
       return error;
     }
-    machine_.disk.syncNames();
+    if (!machine_.isIgnored("sync", "")) {
+      machine_.disk.syncNames();
+    }
     machine_.changed();
     return {};
   }

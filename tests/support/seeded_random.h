@@ -18,6 +18,15 @@ class SeededRandom {
     std::cout << "seed: NETCOW_SEED=" << seed << std::endl;
   }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
+  /// Random numbers of their own for the n-th of many cases, so that it can be run alone.
+  [[nodiscard]] SeededRandom ofCase(std::uint64_t n) const {
+    SeededRandom one(*this);
+    std::seed_seq sequence{seed_ & 0xFFFF'FFFFU, seed_ >> 32U, n & 0xFFFF'FFFFU, n >> 32U};
+    one.engine_.seed(sequence);
+    return one;
+  }
+  /// Numbers for a thread of its own, which follow from this seed.
+  SeededRandom fork() { return SeededRandom(engine_(), Quiet{}); }
   /// From `low` to `high`, both included.
   std::uint64_t between(std::uint64_t low, std::uint64_t high) {
     return std::uniform_int_distribution<std::uint64_t>(low, high)(engine_);
@@ -37,6 +46,8 @@ class SeededRandom {
   }
 
  private:
+  struct Quiet {};
+  SeededRandom(std::uint64_t seed, Quiet) : seed_(seed), engine_(seed) {}
   static std::uint64_t chooseSeed() {
     const char* given = std::getenv("NETCOW_SEED");
     return given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();

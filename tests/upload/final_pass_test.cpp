@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the uploader does once the image is unmounted, and how it ends.
+#include <algorithm>
 #include <thread>
 
 #include "base/whole_io.h"
@@ -185,6 +186,23 @@ TEST_F(FinalPass, DropsWhatLiesBeyondTheImage) {
   EXPECT_EQ(finish().status, ExitStatus::done);
   EXPECT_EQ(service.bodies().size(), 2U);
   EXPECT_EQ(local.dirtyClusters(), 0U);
+}
+
+TEST_F(FinalPass, SendsWhatItDroppedWhenTheImageGrewInALaterRun) {
+  local.writeClusters(4);
+  ASSERT_FALSE(local.session().setSizes(kClusterSize, kClusterSize));
+  ASSERT_EQ(finish().status, ExitStatus::done);
+  ASSERT_EQ(service.bodies().size(), 1U);
+  // As Image does.
+  ASSERT_FALSE(local.session().zeroLocal(kClusterSize, 3 * kClusterSize));
+  ASSERT_FALSE(local.session().setSizes(4 * kClusterSize, kClusterSize));
+  uploader.reset();
+  ASSERT_EQ(finish().status, ExitStatus::done);
+  auto expected = local.expectedBodies();
+  for (auto& [cluster, body] : expected) {
+    std::fill(body.begin() + 40, body.end(), cluster == 0 ? body.back() : '\0');
+  }
+  EXPECT_TRUE(service.bodies() == expected);
 }
 
 TEST_F(FinalPass, LeavesAStatusWithTheUploadsOfEachCluster) {

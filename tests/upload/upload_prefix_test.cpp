@@ -30,6 +30,33 @@ TEST(UploadPrefix, KeepsAPasswordOutOfMessages) {
   EXPECT_EQ(prefix.shown(), "http://sat/cow");
 }
 
+TEST(UploadPrefix, KeepsAPasswordOutOfWhatItRefuses) {
+  for (const std::string given :
+       {"ftp://user:secret@sat/", "user:secret@sat:port", "http://user:secret@sat/?x=1",
+        "http://user:se/cret@sat", "http://user:secret@sat/a b", "user:x://secret@sat:1:2",
+        "http://user:sec@ret@sat:99999/", "gopher://secret@sat/", "user:secret@"}) {
+    try {
+      const UploadPrefix prefix(given);
+      // What curl understands as an address after all must be masked as well.
+      EXPECT_EQ(prefix.shown().find("cret"), std::string::npos) << given;
+    } catch (const UserError& error) {
+      const std::string line = error.what();
+      EXPECT_EQ(line.find("cret"), std::string::npos) << line;
+      EXPECT_EQ(line.find("user"), std::string::npos) << line;
+    }
+  }
+}
+
+TEST(UploadPrefix, ShowsWhichAddressItRefuses) {
+  try {
+    const UploadPrefix prefix("ftp://user:secret@sat/");
+    FAIL() << "did not throw";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("'ftp://***@sat/'"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(UploadPrefix, RefusesWhatNoRequestCanBeSentTo) {
   for (const char* given :
        {"", "ftp://sat/", "file:///tmp/x", "gopher://sat", "http://", "http://sat:99999/",
