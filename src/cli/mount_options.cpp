@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/errors.h"
+#include "format/geometry.h"
 #include "upload/upload_prefix.h"
 
 namespace netcow {
@@ -27,6 +28,8 @@ struct Raw {
   std::string oldSession;
   std::string revision;
   std::optional<std::uint32_t> minAgeSeconds;
+  std::string maxLocal;
+  std::string maxImageSize;
   bool foreground = false;
 };
 
@@ -68,6 +71,14 @@ void addSessionOptions(CLI::App& app, MountCommand& command, Raw& raw) {
   app.add_option("--min-age", raw.minAgeSeconds,
                  "While mounted, upload what has not changed for so long [60]")
       ->type_name("SECONDS")
+      ->group(group);
+  app.add_option("--max-local", raw.maxLocal,
+                 "Let changes take at most so much of the local disk [all of it]")
+      ->type_name("SIZE")
+      ->group(group);
+  app.add_option("--max-image-size", raw.maxImageSize,
+                 "With -c: what the image may grow to [10^12 bytes, or twice the image]")
+      ->type_name("SIZE")
       ->group(group);
   app.add_flag("--cow-stats-file", command.statusFile, "Keep the file `status` in the session")
       ->group(group);
@@ -148,6 +159,22 @@ std::uint16_t parseRevision(const std::string& text) {
   return static_cast<std::uint16_t>(value);
 }
 
+std::optional<std::uint64_t> parseSize(const std::string& option, const std::string& text) {
+  if (text.empty()) {
+    return std::nullopt;
+  }
+  std::string bytes = text;
+  try {
+    if (CLI::AsSizeValue(false)(bytes).empty()) {
+      return std::stoull(bytes);
+    }
+  } catch (const CLI::ValidationError&) {
+    // Its text lists every spelling of every unit.
+  }
+  refuse(option + " " + text +
+         " is no size; give a number, with K, M, G or T behind it (each 1024 of the one before)");
+}
+
 void checkBase(const MountCommand& command) {
   if (!command.source.empty() && !command.hosts.empty()) {
     refuse("-h and --source both name a source; leave out one of them");
@@ -183,6 +210,24 @@ void checkSession(const MountCommand& command, const Raw& raw) {
   }
 }
 
+void checkLimits(const MountCommand& command) {
+  if (command.maxLocal && command.sessionDirectory.empty()) {
+    refuse("--max-local limits a session; name one with -c or -L");
+  }
+  if (command.maxLocal && *command.maxLocal < kClusterSize) {
+    refuse("--max-local is too small to keep any change; give at least 2M");
+  }
+  if (!command.maxImageSize) {
+    return;
+  }
+  if (command.sessionDirectory.empty() || command.loadSession) {
+    refuse("--max-image-size is fixed when a session is made; it belongs to -c");
+  }
+  if (*command.maxImageSize == 0 || *command.maxImageSize > kLargestImageSize) {
+    refuse("--max-image-size must be from 1 byte to 16T");
+  }
+}
+
 void complete(MountCommand& command, const Raw& raw) {
   command.foreground = raw.foreground || command.debug;
   command.loadSession = !raw.oldSession.empty();
@@ -192,7 +237,10 @@ void complete(MountCommand& command, const Raw& raw) {
   if (raw.minAgeSeconds) {
     command.minAge = std::chrono::seconds(*raw.minAgeSeconds);
   }
+  command.maxLocal = parseSize("--max-local", raw.maxLocal);
+  command.maxImageSize = parseSize("--max-image-size", raw.maxImageSize);
   checkSession(command, raw);
+  checkLimits(command);
   checkBase(command);
   if (command.mountpoint.empty()) {
     refuse("no mountpoint is named; give an existing folder");

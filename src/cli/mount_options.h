@@ -32,6 +32,8 @@ struct MountCommand {
   std::optional<std::chrono::milliseconds> minAge;
   bool statusFile = false;
   bool statusToLog = false;
+  std::optional<std::uint64_t> maxImageSize;  ///< bytes the image may grow to
+  std::optional<std::uint64_t> maxLocal;      ///< bytes that changes may take on the local disk
 };
 
 /// Reads the arguments (without the program's name). Returns nothing when all that was asked for

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/mount_session.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/errors.h"
@@ -42,8 +43,20 @@ ImageName nameOfFile(const MountCommand& command, const std::string& path) {
   return name;
 }
 
+/// Room to grow costs nothing: tables that are not used take no space.
+std::uint64_t defaultMaxImageSize(std::uint64_t baseSize) {
+  return std::clamp(2 * baseSize, kDefaultMaxImageSize, kLargestImageSize);
+}
+
 std::unique_ptr<Session> makeSession(const MountCommand& command, const Source& source) {
   NewSession settings;
+  settings.maxImageSize = command.maxImageSize.value_or(defaultMaxImageSize(source.size()));
+  if (settings.maxImageSize < source.size()) {
+    throw UserError("--max-image-size " + std::to_string(settings.maxImageSize) +
+                        " is less than the image has now, " + std::to_string(source.size()) +
+                        " bytes; leave it out or give more",
+                    ExitStatus::usage);
+  }
   settings.imageName = source.image().name;
   settings.uploadUuid = command.uploadUuid;
   settings.baseSize = source.size();
@@ -200,6 +213,9 @@ MountSession openMountSession(const MountCommand& command, const Source& source,
   }
   mount.session =
       command.loadSession ? Session::open(command.sessionDirectory) : makeSession(command, source);
+  if (command.maxLocal) {
+    mount.session->limitLocal(*command.maxLocal);
+  }
   try {
     prepare(command, source, earlier, mount);
   } catch (...) {

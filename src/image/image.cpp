@@ -39,6 +39,14 @@ std::uint64_t Image::maxSize() const {
   return writable() ? state_->session->maxImageSize() : size();
 }
 
+Image::Usage Image::usage() const {
+  Session::Usage local;
+  if (!writable() || state_->session->usage(local)) {
+    return {size(), 0};
+  }
+  return {std::min(local.dataBytes, roundUp(size(), kBlockSize)), local.freeBytes};
+}
+
 std::error_code Image::flush() {
   return writable() ? state_->session->checkpoint() : std::error_code{};
 }

@@ -49,6 +49,13 @@ class Image {
   /// maxSize(), EROFS when read-only, EOPNOTSUPP where the file system cannot, ENOSPC.
   std::error_code reserve(std::uint64_t offset, std::uint64_t length, bool keepSize);
 
+  struct Usage {
+    std::uint64_t dataBytes = 0;  ///< what is no hole
+    std::uint64_t freeBytes = 0;  ///< how much more may be written; 0 when read-only
+  };
+  /// Numbers for people: what changes meanwhile is counted or not.
+  [[nodiscard]] Usage usage() const;
+
   /// As lseek does: the first byte at or behind `offset` that may be other than zero; ENXIO when
   /// there is none, or `offset` is at or behind the end.
   std::error_code findData(std::uint64_t offset, std::uint64_t& found);

@@ -77,8 +77,27 @@ void onWrite(fuse_req_t request, fuse_ino_t inode, const char* data, size_t size
   });
 }
 
+void onFlush(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) noexcept {
+  answer(request, [=](Filesystem& f, Reply r) { f.flush(std::move(r), inode, *info); });
+}
+
 void onFsync(fuse_req_t request, fuse_ino_t inode, int, fuse_file_info*) noexcept {
   answer(request, [=](Filesystem& f, Reply r) { f.fsync(std::move(r), inode); });
+}
+
+void onFallocate(fuse_req_t request, fuse_ino_t inode, int mode, off_t offset, off_t length,
+                 fuse_file_info* info) noexcept {
+  answer(request, [=](Filesystem& f, Reply r) {
+    f.allocate(std::move(r), inode, mode, static_cast<std::uint64_t>(offset),
+               static_cast<std::uint64_t>(length), *info);
+  });
+}
+
+void onLseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
+             fuse_file_info* info) noexcept {
+  answer(request, [=](Filesystem& f, Reply r) {
+    f.seek(std::move(r), inode, static_cast<std::uint64_t>(offset), whence, *info);
+  });
 }
 
 void onReaddir(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
@@ -108,7 +127,10 @@ fuse_lowlevel_ops makeOperations() {
   operations.release = onRelease;
   operations.read = onRead;
   operations.write = onWrite;
+  operations.flush = onFlush;
   operations.fsync = onFsync;
+  operations.fallocate = onFallocate;
+  operations.lseek = onLseek;
   operations.readdir = onReaddir;
   operations.statfs = onStatfs;
   operations.create = refuse;
@@ -120,8 +142,7 @@ fuse_lowlevel_ops makeOperations() {
   operations.rmdir = refuse;
   operations.rename = refuse;
   // libfuse answers all others with ENOSYS, which the kernel takes as: do without, and do not ask
-  // again (flush, lseek, copy_file_range, extended attributes, locks), or reports as not
-  // supported (fallocate).
+  // again (extended attributes, locks; copy_file_range it then does itself, by reads and writes).
   return operations;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/errors.h"
 #include "format/geometry.h"
+#include "mount/handle.h"
 
 namespace netcow {
 namespace {
@@ -35,6 +36,11 @@ constexpr std::array<Entry, 4> kFolder = {{
     {"status", Filesystem::kStatusInode, S_IFREG},
 }};
 constexpr std::size_t kFirstFile = 2;
+
+/// As stat(2) counts.
+blkcnt_t blocksOf(std::uint64_t bytes) {
+  return static_cast<blkcnt_t>(divideRoundingUp(bytes, 512));
+}
 
 /// The attributes of `status` live as long as its text.
 double attributesLiveFor(fuse_ino_t inode) {
@@ -86,15 +92,16 @@ std::optional<struct stat> Filesystem::attributesOf(fuse_ino_t inode) const {
     case kImageInode:
       attributes.st_mode = S_IFREG | (image_.writable() ? 0660U : 0440U);
       attributes.st_size = static_cast<off_t>(image_.size());
+      attributes.st_blocks = blocksOf(image_.usage().dataBytes);
       break;
     case kStatusInode:
       attributes.st_mode = S_IFREG | 0440U;
       attributes.st_size = static_cast<off_t>(statusText_().size());
+      attributes.st_blocks = blocksOf(static_cast<std::uint64_t>(attributes.st_size));
       break;
     default:
       return std::nullopt;
   }
-  attributes.st_blocks = (attributes.st_size + 511) / 512;
   attributes.st_atim = attributes.st_mtim;
   attributes.st_ctim = attributes.st_mtim;
   return attributes;
@@ -129,10 +136,14 @@ void Filesystem::setAttributes(Reply reply, fuse_ino_t inode, const struct stat&
     return reply.error(EACCES);
   }
   // Times and modes that come along with a size are left as they are.
-  if (const std::error_code error = image_.resize(static_cast<std::uint64_t>(wanted.st_size))) {
-    return reply.error(toErrno(error));
-  }
-  getAttributes(std::move(reply), inode);
+  image_.resize(static_cast<std::uint64_t>(wanted.st_size),
+                [this, reply = std::move(reply), inode](std::error_code error) mutable {
+                  if (error) {
+                    reply.error(toErrno(error));
+                  } else {
+                    getAttributes(std::move(reply), inode);
+                  }
+                });
 }
 
 void Filesystem::open(Reply reply, fuse_ino_t inode, const fuse_file_info& info) {
@@ -152,7 +163,8 @@ void Filesystem::openStatus(Reply reply, const fuse_file_info& info) {
   }
   auto text = std::make_unique<std::string>(statusText_());
   fuse_file_info answer = info;
-  answer.fh = reinterpret_cast<std::uintptr_t>(text.get());
+  answer.fh = toHandle(text.get());
+  answer.noflush = 1;
   answer.direct_io = 1;  // the text may be longer than the size that stat told
   if (reply.opened(answer)) {
     static_cast<void>(text.release());
@@ -163,7 +175,7 @@ void Filesystem::release(Reply reply, fuse_ino_t inode, const fuse_file_info& in
   if (inode == kImageInode) {
     return image_.release(std::move(reply), info);
   }
-  const std::unique_ptr<std::string> text(reinterpret_cast<std::string*>(info.fh));
+  const std::unique_ptr<std::string> text(fromHandle<std::string>(info.fh));
   reply.done();
 }
 
@@ -172,7 +184,7 @@ void Filesystem::read(Reply reply, fuse_ino_t inode, std::size_t bytes, std::uin
   if (inode == kImageInode) {
     return image_.read(std::move(reply), bytes, offset);
   }
-  const auto text = std::as_bytes(std::span(*reinterpret_cast<const std::string*>(info.fh)));
+  const auto text = std::as_bytes(std::span(*fromHandle<const std::string>(info.fh)));
   const std::size_t begin = static_cast<std::size_t>(std::min<std::uint64_t>(offset, text.size()));
   reply.data(text.subspan(begin, std::min(bytes, text.size() - begin)));
 }
@@ -190,6 +202,33 @@ void Filesystem::fsync(Reply reply, fuse_ino_t inode) {
     return reply.done();
   }
   image_.fsync(std::move(reply));
+}
+
+void Filesystem::flush(Reply reply, fuse_ino_t inode, const fuse_file_info& info) {
+  if (inode != kImageInode) {
+    return reply.done();
+  }
+  image_.flush(std::move(reply), info);
+}
+
+void Filesystem::allocate(Reply reply, fuse_ino_t inode, int mode, std::uint64_t offset,
+                          std::uint64_t length, const fuse_file_info& info) {
+  if (inode != kImageInode) {
+    return reply.error(EACCES);
+  }
+  image_.allocate(std::move(reply), mode, offset, length, info);
+}
+
+void Filesystem::seek(Reply reply, fuse_ino_t inode, std::uint64_t offset, int whence,
+                      const fuse_file_info& info) {
+  if (inode == kImageInode) {
+    return image_.seek(std::move(reply), offset, whence);
+  }
+  const std::uint64_t end = fromHandle<std::string>(info.fh)->size();
+  if (offset >= end) {
+    return reply.error(ENXIO);
+  }
+  reply.position(whence == SEEK_DATA ? offset : end);  // a text has no holes
 }
 
 void Filesystem::readFolder(Reply reply, fuse_ino_t inode, std::size_t bytes,
@@ -220,10 +259,11 @@ void Filesystem::statFileSystem(Reply reply) {
   numbers.f_bsize = kBlockSize;  // without it a loop device discards in pieces of 512
   numbers.f_frsize = kBlockSize;
   numbers.f_namemax = NAME_MAX;
-  numbers.f_blocks = divideRoundingUp(image_.maxSize(), kBlockSize);
-  const std::uint64_t used = divideRoundingUp(image_.size(), kBlockSize);
-  numbers.f_bfree = numbers.f_blocks - std::min<std::uint64_t>(used, numbers.f_blocks);
+  // Used is what the image takes, as du counts it; free is what may still be written.
+  const Image::Usage usage = image_.usage();
+  numbers.f_bfree = usage.freeBytes / kBlockSize;
   numbers.f_bavail = numbers.f_bfree;
+  numbers.f_blocks = divideRoundingUp(usage.dataBytes, kBlockSize) + numbers.f_bfree;
   numbers.f_files = kFolder.size() - kFirstFile;
   reply.fileSystem(numbers);
 }

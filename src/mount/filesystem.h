@@ -43,7 +43,12 @@ class Filesystem {
             const fuse_file_info& info);
   void write(Reply reply, fuse_ino_t inode, std::span<const std::byte> bytes, std::uint64_t offset,
              const fuse_file_info& info);
+  void flush(Reply reply, fuse_ino_t inode, const fuse_file_info& info);
   void fsync(Reply reply, fuse_ino_t inode);
+  void allocate(Reply reply, fuse_ino_t inode, int mode, std::uint64_t offset, std::uint64_t length,
+                const fuse_file_info& info);
+  void seek(Reply reply, fuse_ino_t inode, std::uint64_t offset, int whence,
+            const fuse_file_info& info);
   void readFolder(Reply reply, fuse_ino_t inode, std::size_t bytes, std::uint64_t offset);
   void statFileSystem(Reply reply);
 

@@ -2,19 +2,19 @@
 #include "mount/image_file.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <utility>
 #include <vector>
 
 #include "base/errors.h"
+#include "mount/handle.h"
 
 namespace netcow {
 namespace {
-
-/// What fuse_file_info::fh says of an open of `img`.
-enum OpenKind : std::uint64_t { kCachedOpen = 1, kDirectOpen = 2 };
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
@@ -22,11 +22,12 @@ bool wantsToWrite(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-void answer(Reply reply, std::error_code error, std::size_t written) {
-  if (error) {
-    reply.error(toErrno(error));
-  } else {
-    reply.written(written);
+/// No exception may end a thread; a Reply that it drops answers EIO.
+void runGuarded(UniqueFunction<void()>& task) {
+  try {
+    task();
+  } catch (const std::exception& error) {
+    spdlog::error("a request to the mount failed: {}", error.what());
   }
 }
 
@@ -53,22 +54,6 @@ struct ImageFile::Read : PendingRequest {
   const std::size_t size;
 };
 
-struct ImageFile::Write : PendingRequest {
-  Write(Reply reply, PendingCount& count, RequestMemory::KeptBytes payload)
-      : PendingRequest(std::move(reply), count), kept(std::move(payload)) {}
-
-  void end(std::error_code error) {
-    if (std::optional<Reply> reply = claim()) {
-      answer(std::move(*reply), error, kept.bytes.size());
-    }
-  }
-
-  const RequestMemory::KeptBytes kept;
-  std::uint64_t offset = 0;
-  bool direct = false;   ///< went past the page cache
-  bool durable = false;  ///< must be flushed before it is answered
-};
-
 ImageFile::ImageFile(Image& image, RequestMemory& memory, fuse_ino_t inode)
     : image_(image),
       memory_(memory),
@@ -86,6 +71,11 @@ ImageFile::ImageFile(Image& image, RequestMemory& memory, fuse_ino_t inode)
                                            static_cast<off_t>(each.length));
           each.then();
         }
+      }),
+      slow_([](std::vector<UniqueFunction<void()>> waiting) {
+        for (UniqueFunction<void()>& task : waiting) {
+          runGuarded(task);
+        }
       }) {
   noteChange();
 }
@@ -98,27 +88,47 @@ void ImageFile::open(Reply reply, const fuse_file_info& info) {
   if (wantsToWrite(info.flags) && !image_.writable()) {
     return reply.error(EROFS);
   }
+  if ((info.flags & O_TRUNC) == 0) {
+    return finishOpen(std::move(reply), info);
+  }
   // The kernel leaves truncating to the open (ATOMIC_O_TRUNC).
-  if ((info.flags & O_TRUNC) != 0) {
-    if (const std::error_code error = resize(0)) {
-      return reply.error(toErrno(error));
+  resize(0, [this, reply = std::move(reply), info](std::error_code error) mutable {
+    if (error) {
+      reply.error(toErrno(error));
+    } else {
+      finishOpen(std::move(reply), info);
     }
-  }
-  if ((info.flags & O_DIRECT) != 0) {
-    static_cast<void>(reply.openedForParallelDirectIo(kDirectOpen));
-    return;
-  }
+  });
+}
+
+void ImageFile::finishOpen(Reply reply, const fuse_file_info& info) {
+  OpenFile& file = openFiles_.add({.direct = (info.flags & O_DIRECT) != 0,
+                                   .writer = wantsToWrite(info.flags),
+                                   .durable = (info.flags & O_DSYNC) != 0});
   fuse_file_info answer = info;
-  answer.fh = kCachedOpen;
-  answer.keep_cache = openFiles_.openCached() ? 1 : 0;
-  if (!reply.opened(answer)) {
-    openFiles_.closeCached();
+  answer.fh = toHandle(&file);
+  answer.noflush = file.writer ? 0 : 1;
+  // A direct open leaves the cache of others alone.
+  answer.keep_cache = file.direct || openFiles_.cacheIsRight() ? 1 : 0;
+  const bool delivered =
+      file.direct ? reply.openedForParallelDirectIo(answer) : reply.opened(answer);
+  if (!delivered) {
+    openFiles_.remove(file);
   }
 }
 
+void ImageFile::flush(Reply reply, const fuse_file_info& info) {
+  if (!openFiles_.flush(*fromHandle<OpenFile>(info.fh))) {
+    return reply.done();
+  }
+  fsync(std::move(reply));
+}
+
 void ImageFile::release(Reply reply, const fuse_file_info& info) {
-  if (info.fh == kCachedOpen) {
-    openFiles_.closeCached();
+  if (openFiles_.remove(*fromHandle<OpenFile>(info.fh))) {
+    // What came after the last flush: through a memory map that outlived its descriptor, or from
+    // the kernel itself (a loop device). Nobody waits for it.
+    flushThen([](std::error_code) {});
   }
   reply.done();
 }
@@ -137,43 +147,6 @@ void ImageFile::read(Reply reply, std::size_t bytes, std::uint64_t offset) {
   request->releaseIfCallerIsKilled();
 }
 
-void ImageFile::write(Reply reply, std::span<const std::byte> bytes, std::uint64_t offset,
-                      const fuse_file_info& info) {
-  if (refusing_) {
-    return reply.error(ENOTCONN);
-  }
-  auto request = std::make_shared<Write>(std::move(reply), pending_, memory_.keepPayload(bytes));
-  request->offset = offset;
-  request->direct = info.fh == kDirectOpen;
-  // For a cached open the kernel sends the fsync that O_DSYNC and O_SYNC mean; not for a direct.
-  request->durable = request->direct && (info.flags & O_DSYNC) != 0;
-  image_.write(request->kept.bytes, offset,
-               [this, request](std::error_code error) { writeEnded(request, error); });
-  // A killed writer is not let go before its write has ended: once the kernel thinks it over,
-  // another may write the same bytes, and what still waits for its block would overwrite them.
-}
-
-void ImageFile::writeEnded(const std::shared_ptr<Write>& write, std::error_code error) {
-  noteChange();
-  // A write that failed may have changed a part, so its pages are dropped too.
-  if (write->direct && openFiles_.mustInvalidateAfterDirectWrite()) {
-    Invalidation wrong = {write->offset, write->kept.bytes.size(),
-                          [this, write, error] { flushThenAnswer(write, error); }};
-    if (invalidator_.post(wrong)) {
-      return;
-    }
-    // The mount is ending, and the page cache with it.
-  }
-  flushThenAnswer(write, error);
-}
-
-void ImageFile::flushThenAnswer(const std::shared_ptr<Write>& write, std::error_code error) {
-  if (error || !write->durable) {
-    return write->end(error);
-  }
-  flushThen([write](std::error_code flushError) { write->end(flushError); });
-}
-
 void ImageFile::fsync(Reply reply) {
   flushThen(
       [reply = std::move(reply)](std::error_code error) mutable { reply.error(toErrno(error)); });
@@ -185,12 +158,16 @@ void ImageFile::flushThen(Completion done) {
   }
 }
 
-std::error_code ImageFile::resize(std::uint64_t size) {
-  const std::error_code error = image_.resize(size);
-  if (!error) {
-    noteChange();
+void ImageFile::invalidateThen(Invalidation range) {
+  if (!invalidator_.post(range)) {
+    range.then();  // the mount is ending, and the page cache with it
   }
-  return error;
+}
+
+void ImageFile::runSlowly(UniqueFunction<void()> task) {
+  if (!slow_.post(task)) {
+    runGuarded(task);  // the mount is ending: nobody else needs this worker
+  }
 }
 
 void ImageFile::noteChange() {
@@ -210,6 +187,7 @@ bool ImageFile::refuseAndDrain(std::chrono::milliseconds limit) {
 }
 
 void ImageFile::stopThreads() {
+  slow_.stop();
   invalidator_.stop();
   flusher_.stop();
 }

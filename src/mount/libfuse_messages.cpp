@@ -55,7 +55,7 @@ __attribute__((format(printf, 2, 0))) void logFromLibfuse(fuse_log_level level, 
   try {
     LibfuseLog::take(level, withoutLineEnd(line));
   } catch (const std::exception&) {
-    // No memory for a message: go on without it.
+    std::fputs(line, stderr);  // no memory for a message
   }
 }
 

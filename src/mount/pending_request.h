@@ -58,7 +58,7 @@ class PendingRequest {
   /// Moves from `from` to `to` unless another thread was faster.
   bool advance(State from, State to) { return state_.compare_exchange_strong(from, to); }
 
-  const fuse_req_t request_;
+  fuse_req* const request_;
   PendingCount& count_;
   Mutex mutex_;
   std::atomic<State> state_ = State::fresh;

@@ -36,6 +36,10 @@ void Reply::written(std::size_t bytes) {
   fuse_reply_write(release(), bytes);
 }
 
+void Reply::position(std::uint64_t offset) {
+  fuse_reply_lseek(release(), static_cast<off_t>(offset));
+}
+
 void Reply::fileSystem(const struct statvfs& numbers) {
   fuse_reply_statfs(release(), &numbers);
 }
@@ -44,12 +48,14 @@ bool Reply::opened(const fuse_file_info& info) {
   return fuse_reply_open(release(), &info) == 0;
 }
 
-bool Reply::openedForParallelDirectIo(std::uint64_t handle) {
+bool Reply::openedForParallelDirectIo(const fuse_file_info& info) {
   // libfuse 3.14 has no name for the flag, but passes any bytes on: this is the kernel's own
   // answer to FUSE_OPEN. A kernel that does not know the flag (before 6.2) ignores it.
   fuse_open_out answer = {};
-  answer.fh = handle;
+  answer.fh = info.fh;
   answer.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+  answer.open_flags |= info.noflush != 0 ? FOPEN_NOFLUSH : 0U;
+  answer.open_flags |= info.keep_cache != 0 ? FOPEN_KEEP_CACHE : 0U;
   return fuse_reply_buf(release(), reinterpret_cast<const char*>(&answer), sizeof answer) == 0;
 }
 

@@ -32,12 +32,13 @@ class Reply {
   void entry(const fuse_entry_param& entry);
   void data(std::span<const std::byte> bytes);
   void written(std::size_t bytes);
+  void position(std::uint64_t offset);
   void fileSystem(const struct statvfs& numbers);
 
   /// Answers an open. False when the opener was interrupted: the kernel then sends no release.
   [[nodiscard]] bool opened(const fuse_file_info& info);
   /// The same for a file whose reads and writes bypass the page cache and may run in parallel.
-  [[nodiscard]] bool openedForParallelDirectIo(std::uint64_t handle);
+  [[nodiscard]] bool openedForParallelDirectIo(const fuse_file_info& info);
 
   /// Gives the duty away; the caller answers through libfuse itself.
   [[nodiscard]] fuse_req_t release() { return std::exchange(request_, nullptr); }

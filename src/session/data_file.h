@@ -51,6 +51,9 @@ class DataFile {
   }
   /// See LocalLimit.
   void limitTo(std::uint64_t bytes) { limit_.set(bytes); }
+  [[nodiscard]] std::uint64_t roomBelowLimit(std::uint64_t allocated) const {
+    return limit_.roomBelow(allocated);
+  }
 
   /// Whether anything was written since the last sync began.
   [[nodiscard]] bool unsynced() const { return unsynced_.load(); }

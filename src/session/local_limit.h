@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <system_error>
@@ -28,6 +29,12 @@ class LocalLimit {
 
   /// From now on `file` may take so many bytes; it may take more already.
   void set(std::uint64_t bytes) { limit_.store(bytes); }
+
+  /// What is left when the file takes `allocated` bytes; UINT64_MAX without a limit.
+  [[nodiscard]] std::uint64_t roomBelow(std::uint64_t allocated) const {
+    const std::uint64_t limit = limit_.load();
+    return limit == kUnlimited ? kUnlimited : limit - std::min(limit, allocated);
+  }
 
   /// Whether a range of the file may be written or reserved. ENOSPC if it needs new space and the
   /// limit leaves none.

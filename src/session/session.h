@@ -146,6 +146,14 @@ class Session {
   /// need more is ENOSPC; reading, and overwriting what has its space, go on.
   void limitLocal(std::uint64_t bytes);
 
+  struct Usage {
+    std::uint64_t dataBytes =
+        0;  ///< of the image: what is no hole in `data`, and the base's blocks
+    std::uint64_t freeBytes = 0;  ///< that `data` may still take on the disk
+  };
+  /// Numbers for people: what changes meanwhile is counted or not.
+  std::error_code usage(Usage& usage) const;
+
   /// The first byte in [offset, end) that is data: a block of the base, or a local one that is no
   /// hole in `data`. `end` if there is none. Everything else reads as zeros.
   std::error_code findData(std::uint64_t offset, std::uint64_t end, std::uint64_t& found) const;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "session/checkpoint.h"
 #include "session/dirty_clusters.h"
@@ -79,8 +80,12 @@ struct Session::Parts {
   /// Session::zero() for a part of one cluster, of which the base reaches `baseEnd` blocks.
   std::error_code zero(const Piece& piece, std::uint64_t baseEnd);
 
-  /// Session::reserve() for a part of one cluster.
-  std::error_code reserve(const Piece& piece);
+  /// Session::reserve() for a part of one cluster. Adds to `added` what is not local and had no
+  /// space before.
+  std::error_code reserve(const Piece& piece, std::vector<Piece>& added);
+  /// Adds the parts of a run of blocks, in a cluster at `place`, that have no space in `data`.
+  std::error_code addWithoutSpace(const Piece& run, std::uint64_t place,
+                                  std::vector<Piece>& found) const;
   /// How much of a range of the image has no space in `data`.
   std::error_code spaceMissing(std::uint64_t begin, std::uint64_t end, std::uint64_t& bytes) const;
   /// Gives back what was reserved for blocks that are not local.

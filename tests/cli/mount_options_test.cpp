@@ -148,6 +148,32 @@ TEST(MountOptions, TakeAnAgeInSeconds) {
   EXPECT_EQ(parse(withAge).minAge, std::chrono::seconds(5));
 }
 
+TEST(MountOptions, TakeSizesWithUnitsOf1024) {
+  struct Size {
+    const char* text;
+    std::uint64_t bytes;
+  };
+  for (const Size& size :
+       {Size{"5000000", 5'000'000}, Size{"2048K", 2'097'152}, Size{"3M", 3'145'728},
+        Size{"7g", 7'516'192'768}, Size{"16T", 17'592'186'044'416}}) {
+    const MountCommand command =
+        parse({"-h", "a", "-i", "img", "-c", "/c", "--max-local", size.text,
+               std::string("--max-image-size=") + size.text, "/mnt"});
+    EXPECT_EQ(command.maxLocal, size.bytes) << size.text;
+    EXPECT_EQ(command.maxImageSize, size.bytes) << size.text;
+  }
+}
+
+TEST(MountOptions, LimitNothingUnlessTold) {
+  const MountCommand command = parse({"-h", "a", "-i", "img", "-c", "/c", "/mnt"});
+  EXPECT_FALSE(command.maxLocal);
+  EXPECT_FALSE(command.maxImageSize);
+}
+
+TEST(MountOptions, LimitASessionThatGoesOn) {
+  EXPECT_EQ(parse({"-L", "/c", "--max-local", "1G", "/mnt"}).maxLocal, 1'073'741'824U);
+}
+
 TEST(MountOptions, MakePathsAbsolute) {
   const MountCommand command =
       parse({"-h", "a", "-i", "img", "-c", "cow", "-l", "./log/../n.log", "./mnt"});
@@ -168,13 +194,14 @@ TEST(MountOptions, ShowTheUsageWhenAskedOrWithoutAnyArgument) {
   const std::vector<Arguments> lines = {{}, {"--help"}, {"-H"}, {"--usage"}, {"--us"}};
   for (const Arguments& line : lines) {
     const std::string text = printed(line);
-    for (const char* part : {"MOUNTPOINT",    "--host",           "--image",
-                             "--rid",         "--option",         "--log",
-                             "--sticky",      "--debug",          "--help",
-                             "--version",     "--usage",          "--cow ",
-                             "--loadcow",     "--cowServer",      "--merge",
-                             "--upload-uuid", "--cow-stats-file", "--cow-stats-stdout",
-                             "--source",      "--min-age"}) {
+    for (const char* part : {"MOUNTPOINT",      "--host",           "--image",
+                             "--rid",           "--option",         "--log",
+                             "--sticky",        "--debug",          "--help",
+                             "--version",       "--usage",          "--cow ",
+                             "--loadcow",       "--cowServer",      "--merge",
+                             "--upload-uuid",   "--cow-stats-file", "--cow-stats-stdout",
+                             "--source",        "--min-age",        "--max-local",
+                             "--max-image-size"}) {
       EXPECT_THAT(text, HasSubstr(part));
     }
   }
@@ -238,6 +265,35 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"ShortForTwo", {"--h", "a", "-i", "i", "/m"}, "--h"},
         Wrong{"ShortForTwoOfOneFamily", {"-h", "a", "-i", "i", "--cow-", "/m"}, "--cow-stats-file"},
         Wrong{"ValueMissing", {"-i", "i", "/m", "-h"}, "host"},
+        Wrong{"LimitWithoutSession", {"-h", "a", "-i", "i", "--max-local", "1G", "/m"}, "session"},
+        Wrong{"LimitTooSmall",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-local", "1M", "/m"},
+              "--max-local"},
+        Wrong{"LimitNoNumber",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-local", "much", "/m"},
+              "--max-local much is no size"},
+        Wrong{"LimitNegative",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-local", "-5M", "/m"},
+              "--max-local -5M is no size"},
+        Wrong{"LimitOfUnknownUnit",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-local", "5X", "/m"},
+              "--max-local 5X is no size"},
+        Wrong{"LimitTooLargeForANumber",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-local", "99999999999T", "/m"},
+              "--max-local 99999999999T is no size"},
+        Wrong{"ImageSizeOfAnOldSession", {"-L", "/c", "--max-image-size", "2T", "/m"}, "-c"},
+        Wrong{"ImageSizeWithoutSession",
+              {"-h", "a", "-i", "i", "--max-image-size", "2T", "/m"},
+              "-c"},
+        Wrong{"ImageSizeZero",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-image-size", "0", "/m"},
+              "16T"},
+        Wrong{"ImageSizeTooLarge",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-image-size", "17T", "/m"},
+              "16T"},
+        Wrong{"ImageSizeNoNumber",
+              {"-h", "a", "-i", "i", "-c", "/c", "--max-image-size", "1..5T", "/m"},
+              "--max-image-size 1..5T is no size"},
         Wrong{"AgeNoNumber", {"-h", "a", "-i", "i", "--min-age", "soon", "/m"}, "min-age"}),
     [](const auto& instance) { return instance.param.name; });
 

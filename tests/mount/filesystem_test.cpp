@@ -98,6 +98,23 @@ class FilesystemTest : public testing::Test {
     info.fh = out.fh;
     return info;
   }
+  /// Closes one descriptor of an open.
+  Answer flush(fuse_file_info info) {
+    const auto r = request();
+    ops_.flush(r.get(), kImage, &info);
+    return r->answer();
+  }
+  Answer allocate(int mode, off_t offset, off_t length, fuse_file_info info) {
+    const auto r = request();
+    ops_.fallocate(r.get(), kImage, mode, offset, length, &info);
+    return r->answer();
+  }
+  Answer seek(off_t offset, int whence) {
+    const auto r = request();
+    fuse_file_info info = {};
+    ops_.lseek(r.get(), kImage, offset, whence, &info);
+    return r->answer();
+  }
   fuse_file_info openCached() { return open(kImage, O_RDWR).info; }
   void release(fuse_ino_t inode, fuse_file_info info) {
     const auto r = request();
@@ -118,7 +135,7 @@ class FilesystemTest : public testing::Test {
     return r;
   }
   Answer read(std::size_t size, off_t offset) { return startRead(size, offset)->answer(); }
-  Answer write(const std::string& bytes, off_t offset, fuse_file_info info = {}) {
+  Answer write(const std::string& bytes, off_t offset, fuse_file_info info) {
     return startWrite(bytes, offset, info)->answer();
   }
 
@@ -196,8 +213,41 @@ TEST_F(FilesystemTest, CountsSpaceInBlocksOf4096) {
   const struct statvfs numbers = r->answer().numbers;
   EXPECT_EQ(numbers.f_bsize, 4096U);
   EXPECT_EQ(numbers.f_frsize, 4096U);
-  EXPECT_EQ(numbers.f_blocks, kMaxSize / 4096);
-  EXPECT_EQ(numbers.f_bfree, kMaxSize / 4096 - (kBaseSize + 4095) / 4096);
+  EXPECT_GT(numbers.f_bavail, 0U);
+  EXPECT_EQ(numbers.f_bfree, numbers.f_bavail);
+  EXPECT_EQ(numbers.f_blocks - numbers.f_bfree, (kBaseSize + 4095) / 4096);
+}
+
+TEST_F(FilesystemTest, CountsAsFreeWhatMayStillBeWritten) {
+  session_->limitLocal(10 * kClusterSize);
+  const auto freeBytes = [&] {
+    const auto r = request();
+    ops_.statfs(r.get(), FUSE_ROOT_ID);
+    const struct statvfs numbers = r->answer().numbers;
+    return numbers.f_bavail * numbers.f_frsize;
+  };
+  const std::uint64_t before = freeBytes();
+  EXPECT_LE(before, 10 * kClusterSize);
+  EXPECT_EQ(write(std::string(65'536, 'w'), 0, openDirect()).count, 65'536U);
+  EXPECT_LE(freeBytes(), before - 65'536);
+}
+
+TEST_F(ReadOnlyFilesystemTest, HasNoFreeSpace) {
+  const auto r = request();
+  ops_.statfs(r.get(), FUSE_ROOT_ID);
+  EXPECT_EQ(r->answer().numbers.f_bavail, 0U);
+}
+
+TEST_F(FilesystemTest, CountsDataAndNotHolesAsBlocksOfTheImage) {
+  constexpr off_t kSectors = 512;
+  const off_t whole = lookup("img").stat.st_blocks;
+  EXPECT_GE(whole * kSectors, static_cast<off_t>(kBaseSize));
+  EXPECT_EQ(
+      allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, kClusterSize, openCached()).code, 0);
+  const off_t holed = getattr(kImage).stat.st_blocks;
+  EXPECT_LE(holed * kSectors, static_cast<off_t>(kBaseSize - kClusterSize + 4 * 4096));
+  ASSERT_EQ(setattr(kImage, FUSE_SET_ATTR_SIZE, kMaxSize).kind, Answer::attributes);
+  EXPECT_EQ(getattr(kImage).stat.st_blocks, holed) << "growing adds a hole";
 }
 
 // --- sizes ----------------------------------------------------------------------------------
@@ -232,7 +282,7 @@ TEST_F(ReadOnlyFilesystemTest, RefusesToBeChanged) {
   EXPECT_EQ(open(kImage, O_WRONLY).code, EROFS);
   EXPECT_EQ(open(kImage, O_RDONLY | O_TRUNC).code, EROFS);
   EXPECT_EQ(setattr(kImage, FUSE_SET_ATTR_SIZE, 5).code, EROFS);
-  EXPECT_EQ(write("x", 0).code, EROFS);
+  EXPECT_EQ(write("x", 0, open(kImage, O_RDONLY).info).code, EROFS);
   EXPECT_EQ(image_->size(), kBaseSize);
 }
 
@@ -329,6 +379,192 @@ TEST_F(FilesystemTest, FlushesADirectWriteThatMustBeDurable) {
   EXPECT_FALSE(session_->needsCheckpoint());
 }
 
+// --- closing --------------------------------------------------------------------------------
+
+TEST_F(FilesystemTest, MakesACheckpointWhenTheLastWriterCloses) {
+  const fuse_file_info first = openCached();
+  const fuse_file_info second = openDirect();
+  EXPECT_EQ(write("x", 0, first).count, 1U);
+  EXPECT_EQ(flush(first).code, 0);
+  EXPECT_TRUE(session_->needsCheckpoint()) << "another writer is there";
+  const Answer last = flush(second);
+  EXPECT_EQ(last.code, 0);
+  EXPECT_NE(last.thread, std::this_thread::get_id()) << "a sync may block";
+  EXPECT_FALSE(session_->needsCheckpoint());
+}
+
+/// Both flushes come before either release, so a count of opens would see another writer in each.
+TEST_F(FilesystemTest, MakesACheckpointWhenTheLastTwoWritersCloseAtOnce) {
+  const fuse_file_info first = openDirect();
+  const fuse_file_info second = openDirect();
+  EXPECT_EQ(write("x", 0, first).count, 1U);
+  flush(first);
+  flush(second);
+  EXPECT_FALSE(session_->needsCheckpoint());
+  release(kImage, first);
+  release(kImage, second);
+}
+
+TEST_F(FilesystemTest, MakesACheckpointAtEachCloseOfADuplicatedWriter) {
+  const fuse_file_info writer = openCached();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(write("x", 0, writer).count, 1U);
+    EXPECT_EQ(flush(writer).code, 0);
+    EXPECT_FALSE(session_->needsCheckpoint());
+  }
+}
+
+TEST_F(FilesystemTest, ForgetsWritersThatWereReleased) {
+  const fuse_file_info unflushed = openCached();
+  release(kImage, unflushed);
+  const fuse_file_info writer = openCached();
+  EXPECT_EQ(write("x", 0, writer).count, 1U);
+  flush(writer);
+  EXPECT_FALSE(session_->needsCheckpoint());
+}
+
+/// A loop device lets go of its file without closing a descriptor.
+TEST_F(FilesystemTest, MakesACheckpointWhenTheLastWriterIsReleased) {
+  const fuse_file_info writer = openDirect();
+  flush(writer);
+  EXPECT_EQ(write("x", 0, writer).count, 1U);
+  release(kImage, writer);
+  filesystem_->image().stopThreads();  // waits for what they were given
+  EXPECT_FALSE(session_->needsCheckpoint());
+}
+
+TEST_F(FilesystemTest, WantsNoWordOfReadersThatClose) {
+  EXPECT_TRUE(open(kImage, O_RDONLY).info.noflush);
+  EXPECT_FALSE(openCached().noflush);
+  EXPECT_TRUE(open(kStatus, O_RDONLY).info.noflush);
+  fuse_open_out out = {};
+  std::memcpy(&out, open(kImage, O_RDONLY | O_DIRECT).bytes.data(), sizeof out);
+  EXPECT_NE(out.open_flags & FOPEN_NOFLUSH, 0U);
+  std::memcpy(&out, open(kImage, O_RDWR | O_DIRECT).bytes.data(), sizeof out);
+  EXPECT_EQ(out.open_flags & FOPEN_NOFLUSH, 0U);
+}
+
+// --- fallocate and lseek --------------------------------------------------------------------
+
+constexpr int kPunch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+
+TEST_F(FilesystemTest, PunchesHolesOfAnyLength) {
+  EXPECT_EQ(allocate(kPunch, 100, 2 * kClusterSize, openCached()).code, 0);
+  EXPECT_EQ(read(8192, 0).bytes, pattern(0, 100) + std::string(8092, '\0'));
+  const auto end = static_cast<off_t>(100 + 2 * kClusterSize);
+  EXPECT_EQ(read(100, end - 50).bytes,
+            std::string(50, '\0') + pattern(static_cast<std::uint64_t>(end), 50));
+}
+
+TEST_F(FilesystemTest, ZeroesARangeAndGrowsUnlessToldToKeepTheSize) {
+  const auto end = static_cast<off_t>(kBaseSize);
+  const fuse_file_info writer = openCached();
+  EXPECT_EQ(allocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, end - 10, 100, writer).code, 0);
+  EXPECT_EQ(image_->size(), kBaseSize);
+  EXPECT_EQ(allocate(FALLOC_FL_ZERO_RANGE, end - 20, 100, writer).code, 0);
+  EXPECT_EQ(image_->size(), kBaseSize + 80);
+  EXPECT_EQ(read(200, end - 30).bytes, pattern(kBaseSize - 30, 10) + std::string(100, '\0'));
+}
+
+TEST_F(FilesystemTest, PreallocatesWithoutChangingContent) {
+  const auto end = static_cast<off_t>(kBaseSize);
+  const fuse_file_info writer = openCached();
+  EXPECT_EQ(allocate(FALLOC_FL_KEEP_SIZE, end - 100, 300, writer).code, 0);
+  EXPECT_EQ(image_->size(), kBaseSize);
+  EXPECT_EQ(allocate(0, end - 100, 300, writer).code, 0);
+  EXPECT_EQ(image_->size(), kBaseSize + 200);
+  EXPECT_EQ(read(400, end - 100).bytes, pattern(kBaseSize - 100, 100) + std::string(200, '\0'));
+}
+
+TEST_F(FilesystemTest, RefusesOtherWaysToAllocate) {
+  const fuse_file_info writer = openCached();
+  for (const int mode : {FALLOC_FL_PUNCH_HOLE, FALLOC_FL_COLLAPSE_RANGE, FALLOC_FL_INSERT_RANGE,
+                         FALLOC_FL_UNSHARE_RANGE, kPunch | FALLOC_FL_ZERO_RANGE}) {
+    EXPECT_EQ(allocate(mode, 0, 4096, writer).code, EOPNOTSUPP) << mode;
+  }
+  EXPECT_EQ(allocate(kPunch, 0, 4096, open(kImage, O_RDONLY).info).code, EBADF);
+  EXPECT_EQ(allocate(0, 0, kMaxSize + 1, writer).code, EFBIG);
+  EXPECT_EQ(read(4096, 0).bytes, pattern(0, 4096));
+}
+
+TEST_F(FilesystemTest, ZeroesOnAThreadThatServesNoRequestsAndWaitsForNoServer) {
+  const fuse_file_info writer = openCached();
+  source_.closeGate();
+  const auto r = request();
+  fuse_file_info info = writer;
+  ops_.fallocate(r.get(), kImage, kPunch, 10, 8000, &info);
+  ASSERT_TRUE(source_.waitForReads(2)) << "the rest of both blocks at its ends";
+  EXPECT_EQ(r->answers(), 0U);
+  const auto other = request();
+  ops_.fallocate(other.get(), kImage, kPunch, kClusterSize, kClusterSize, &info);
+  EXPECT_EQ(other->answer().code, 0) << "the first one holds up nobody";
+  EXPECT_NE(other->answer().thread, std::this_thread::get_id());
+  source_.openGate();
+  EXPECT_EQ(r->answer().code, 0);
+}
+
+TEST_F(FilesystemTest, InvalidatesOnlyWhatTheKernelDoesNotWhenARangeIsZeroed) {
+  const fuse_file_info writer = openCached();
+  EXPECT_EQ(allocate(kPunch, 0, 8192, writer).code, 0);
+  EXPECT_TRUE(takeInvalidated().empty()) << "after success the kernel drops the pages itself";
+  source_.stop();
+  EXPECT_EQ(allocate(kPunch, 8192, 8000, writer).code, EIO) << "the end of it needs the base";
+  const auto ranges = takeInvalidated();
+  ASSERT_EQ(ranges.size(), 1U) << "but a part of it is zeros now";
+  EXPECT_EQ(ranges[0].offset, 8192);
+  EXPECT_EQ(ranges[0].length, 8000);
+}
+
+TEST_F(FilesystemTest, FlushesWhatMustBeDurableAfterAllocating) {
+  for (const int mode : {kPunch, FALLOC_FL_ZERO_RANGE, 0}) {
+    EXPECT_EQ(allocate(mode, 0, kClusterSize, openDirect(O_DSYNC)).code, 0);
+    EXPECT_FALSE(session_->needsCheckpoint()) << mode;
+  }
+}
+
+TEST_F(FilesystemTest, FindsDataAndHoles) {
+  const auto end = static_cast<off_t>(kBaseSize);
+  EXPECT_EQ(seek(7, SEEK_DATA).offset, 7);
+  EXPECT_EQ(seek(7, SEEK_HOLE).offset, end);
+  EXPECT_EQ(allocate(kPunch, 4096, 8192, openDirect()).code, 0);
+  EXPECT_EQ(seek(7, SEEK_HOLE).offset, 4096);
+  EXPECT_EQ(seek(5000, SEEK_HOLE).offset, 5000);
+  EXPECT_EQ(seek(5000, SEEK_DATA).offset, 12'288);
+  EXPECT_EQ(seek(end, SEEK_DATA).code, ENXIO);
+  EXPECT_EQ(seek(end, SEEK_HOLE).code, ENXIO);
+  EXPECT_EQ(seek(-1, SEEK_HOLE).code, ENXIO);
+  EXPECT_EQ(seek(0, SEEK_SET).code, EINVAL);
+}
+
+TEST_F(FilesystemTest, FindsDataOfTheStatusWhichHasNoHoles) {
+  fuse_file_info info = open(kStatus, O_RDONLY).info;
+  const auto seekStatus = [&](off_t offset, int whence) {
+    const auto r = request();
+    ops_.lseek(r.get(), kStatus, offset, whence, &info);
+    return r->answer();
+  };
+  EXPECT_EQ(seekStatus(3, SEEK_DATA).offset, 3);
+  EXPECT_EQ(seekStatus(3, SEEK_HOLE).offset, static_cast<off_t>(status_.size()));
+  EXPECT_EQ(seekStatus(static_cast<off_t>(status_.size()), SEEK_DATA).code, ENXIO);
+}
+
+TEST_F(FilesystemTest, ReliesOnAHoleOnlyAfterMappedChangesWereWrittenBack) {
+  EXPECT_EQ(allocate(kPunch, 4096, 8192, openDirect()).code, 0);
+  EXPECT_EQ(seek(4096, SEEK_DATA).offset, 12'288);
+  EXPECT_TRUE(takeInvalidated().empty()) << "nobody can have mapped it";
+  openCached();
+  EXPECT_EQ(seek(6000, SEEK_DATA).offset, 12'288);
+  EXPECT_EQ(seek(0, SEEK_HOLE).offset, 4096);
+  EXPECT_EQ(seek(0, SEEK_DATA).offset, 0);
+  const auto ranges = takeInvalidated();
+  ASSERT_EQ(ranges.size(), 2U) << "data is never in doubt";
+  EXPECT_EQ(ranges[0].offset, 6000);
+  EXPECT_EQ(ranges[0].length, 12'288 - 6000);
+  EXPECT_EQ(ranges[1].offset, 4096);
+  EXPECT_EQ(ranges[1].length, 8192);
+  EXPECT_NE(ranges[1].thread, std::this_thread::get_id());
+}
+
 // --- page cache -----------------------------------------------------------------------------
 
 TEST_F(FilesystemTest, LetsDirectOpensBypassTheCacheInParallel) {
@@ -336,7 +572,8 @@ TEST_F(FilesystemTest, LetsDirectOpensBypassTheCacheInParallel) {
   ASSERT_EQ(answer.bytes.size(), sizeof(fuse_open_out));
   fuse_open_out out = {};
   std::memcpy(&out, answer.bytes.data(), sizeof out);
-  EXPECT_EQ(out.open_flags, FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES);
+  EXPECT_EQ(out.open_flags, FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES | FOPEN_KEEP_CACHE)
+      << "what others have cached is theirs";
 }
 
 TEST_F(FilesystemTest, KeepsTheCacheBetweenOtherOpens) {
@@ -424,12 +661,14 @@ TEST_F(FilesystemTest, LetsAWaitingReadBeWhenItsProcessGetsAnHarmlessSignal) {
 }
 
 TEST_F(FilesystemTest, RefusesNewRequestsAndWaitsForOldOnesAtTheEnd) {
+  const fuse_file_info writer = openCached();
   source_.closeGate();
   const auto waiting = startRead(4096, 0);
   ASSERT_TRUE(source_.waitForReads(1));
   EXPECT_FALSE(filesystem_->image().refuseAndDrain(std::chrono::milliseconds(10)));
   EXPECT_EQ(read(4096, 0).code, ENOTCONN);
-  EXPECT_EQ(write("x", 0).code, ENOTCONN);
+  EXPECT_EQ(write("x", 0, writer).code, ENOTCONN);
+  EXPECT_EQ(allocate(FALLOC_FL_ZERO_RANGE, 0, 4096, writer).code, ENOTCONN);
   source_.openGate();
   EXPECT_TRUE(filesystem_->image().refuseAndDrain(std::chrono::seconds(20)));
   EXPECT_EQ(waiting->answer().bytes, pattern(0, 4096));

@@ -7,16 +7,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "exit_guard.h"
 #include "gated_source.h"
 #include "image/image.h"
 #include "mount/mount.h"
+#include "support/file_access.h"
 #include "support/temporary_directory.h"
 
 namespace netcow::test {
@@ -44,10 +45,8 @@ class MountedImage {
     options.statusText = [] { return "Image:    test\nRevision: 1\n"; };
     options.workers = settings.workers;
     mount_ = std::make_unique<Mount>(*image_, options);
+    guard_ = std::make_unique<ExitGuard>(mountpoint());
     server_ = std::thread([this] { mount_->run([this] { source_.stop(); }); });
-    // The kernel learns with the first close that there is nothing to flush. Without that, a test
-    // that is killed would for ever wait for itself to answer the flush of its open files.
-    open(O_RDONLY).reset();
   }
   ~MountedImage() { stop(); }
   MountedImage(const MountedImage&) = delete;
@@ -78,24 +77,8 @@ class MountedImage {
   std::unique_ptr<Session> session_;
   std::unique_ptr<Image> image_;
   std::unique_ptr<Mount> mount_;
+  std::unique_ptr<ExitGuard> guard_;
   std::thread server_;
-};
-
-/// Memory that O_DIRECT accepts.
-class AlignedBytes {
- public:
-  explicit AlignedBytes(std::size_t size, char fill = '\0')
-      : memory_(static_cast<char*>(std::aligned_alloc(4096, roundUp(size, 4096))), &std::free),
-        size_(size) {
-    std::fill(data(), data() + size, fill);
-  }
-  [[nodiscard]] char* data() const { return memory_.get(); }
-  [[nodiscard]] std::size_t size() const { return size_; }
-  [[nodiscard]] std::string text() const { return {data(), size_}; }
-
- private:
-  std::unique_ptr<char, decltype(&std::free)> memory_;
-  std::size_t size_;
 };
 
 /// Writes through the kernel's asynchronous interface.
@@ -126,13 +109,5 @@ class AsynchronousWriter {
  private:
   aio_context_t context_ = 0;
 };
-
-inline std::string patternText(std::uint64_t offset, std::size_t length) {
-  std::string text(length, '\0');
-  for (std::size_t i = 0; i < length; ++i) {
-    text[i] = static_cast<char>(patternByte(offset + i));
-  }
-  return text;
-}
 
 }  // namespace netcow::test

@@ -31,6 +31,9 @@ namespace {
 using test::AlignedBytes;
 using test::MountedImage;
 using test::patternText;
+using test::readAt;
+using test::sizeOf;
+using test::writeAt;
 
 constexpr std::size_t kBlock = 4096;
 
@@ -42,23 +45,6 @@ class MountTest : public testing::Test {
     }
   }
 };
-
-std::string readAt(int fd, std::size_t size, std::uint64_t offset) {
-  std::string text(size, '\0');
-  const ssize_t got = ::pread(fd, text.data(), size, static_cast<off_t>(offset));
-  text.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
-  return text;
-}
-
-ssize_t writeAt(int fd, const std::string& text, std::uint64_t offset) {
-  return ::pwrite(fd, text.data(), text.size(), static_cast<off_t>(offset));
-}
-
-off_t sizeOf(const std::string& path) {
-  struct stat attributes = {};
-  EXPECT_EQ(::stat(path.c_str(), &attributes), 0) << path;
-  return attributes.st_size;
-}
 
 TEST_F(MountTest, ReadsTheBaseAndKeepsWhatIsWritten) {
   MountedImage mounted({});
@@ -147,12 +133,15 @@ TEST_F(MountTest, RefusesModeOwnerAndTimesAtOnce) {
 TEST_F(MountTest, AnswersAtOnceWhatItCannotDo) {
   MountedImage mounted({});
   const UniqueFd fd = mounted.open(O_RDWR);
-  EXPECT_EQ(::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), -1);
+  EXPECT_EQ(::fallocate(fd.get(), FALLOC_FL_COLLAPSE_RANGE, 0, 4096), -1);
   EXPECT_EQ(errno, EOPNOTSUPP);
-  EXPECT_EQ(::lseek(fd.get(), 0, SEEK_HOLE), sizeOf(mounted.img())) << "all of it is data";
   EXPECT_EQ(::open((mounted.mountpoint() + "/new").c_str(), O_CREAT | O_WRONLY, 0600), -1);
   EXPECT_EQ(errno, EPERM);
   EXPECT_EQ(::unlink(mounted.img().c_str()), -1);
+  EXPECT_EQ(errno, EPERM);
+  EXPECT_EQ(::rename(mounted.img().c_str(), (mounted.mountpoint() + "/new").c_str()), -1);
+  EXPECT_EQ(errno, EPERM);
+  EXPECT_EQ(::link(mounted.img().c_str(), (mounted.mountpoint() + "/new").c_str()), -1);
   EXPECT_EQ(errno, EPERM);
 }
 

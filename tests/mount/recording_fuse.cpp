@@ -105,6 +105,13 @@ int fuse_reply_open(fuse_req_t request, const fuse_file_info* info) {
   return result;
 }
 
+int fuse_reply_lseek(fuse_req_t request, off_t offset) {
+  Answer answer = answerOf(Answer::position);
+  answer.offset = offset;
+  request->record(answer);
+  return 0;
+}
+
 int fuse_reply_statfs(fuse_req_t request, const struct statvfs* numbers) {
   Answer answer = answerOf(Answer::fileSystem);
   answer.numbers = *numbers;

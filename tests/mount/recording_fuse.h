@@ -18,7 +18,16 @@
 /// libfuse's opaque type: here, a request that records its answers. Thread-safe.
 struct fuse_req {
   struct Answer {
-    enum Kind { error, attributes, entry, data, written, opened, fileSystem } kind = error;
+    enum Kind {
+      error,
+      attributes,
+      entry,
+      data,
+      written,
+      opened,
+      position,
+      fileSystem
+    } kind = error;
     int code = 0;              ///< of error
     std::string bytes;         ///< of data
     std::size_t count = 0;     ///< of written
@@ -26,6 +35,7 @@ struct fuse_req {
     fuse_ino_t inode = 0;      ///< of entry
     double timeout = 0;        ///< of attributes and entry
     fuse_file_info info = {};  ///< of opened
+    off_t offset = 0;          ///< of position
     struct statvfs numbers = {};
     std::thread::id thread;  ///< who answered
   };

@@ -132,7 +132,7 @@ TEST_F(UploadApiTest, RefusesABodyOfTheWrongLength) {
 TEST_F(UploadApiTest, RefusesABadCluster) {
   const std::string uuid = newUpload();
   const Bytes body(40);
-  for (const char* cluster : {"762940", "18446744073709551615", "18446744073709551616", "-1", "x",
+  for (const char* cluster : {"13421773", "18446744073709551615", "18446744073709551616", "-1", "x",
                               "", "0x1", "1+", "%31%"}) {
     expectOneClearLine(update(uuid, cluster, body), 400);
   }
@@ -185,7 +185,7 @@ TEST_F(UploadApiTest, RefusesABadMerge) {
         "originalFileSize=1&uuid=" + uuid, "originalFileSize=-1&newFileSize=1&uuid=" + uuid,
         "originalFileSize=1310721&newFileSize=1310721&uuid=" + uuid,
         "originalFileSize=1310720&newFileSize=0&uuid=" + uuid,
-        "originalFileSize=1310720&newFileSize=1000000000001&uuid=" + uuid}) {
+        "originalFileSize=1310720&newFileSize=17592186044417&uuid=" + uuid}) {
     expectOneClearLine(post("/v1/file/merge", form), 400);
   }
   EXPECT_EQ(status(uuid)["state"], "Active");

@@ -22,6 +22,9 @@ std::vector<std::byte> manyBlocks(std::uint64_t count, unsigned value) {
 
 class SpaceTest : public test::HookedSessionTest {};
 
+/// A file with many extents takes a block of ext4 for their list, which counts as the file's.
+constexpr std::uint64_t kListOfExtents = kBlockSize;
+
 // --- reserving ------------------------------------------------------------------------------
 
 TEST_F(SpaceTest, ReservingTakesSpaceAndChangesNothingElse) {
@@ -73,10 +76,24 @@ TEST_F(SpaceTest, ReservingWhatDoesNotFitGivesBackWhatItTook) {
     return third ? errnoCode(ENOSPC) : std::error_code{};
   };
   EXPECT_EQ(session->reserve(0, 4 * kClusterSize).value(), ENOSPC);
-  EXPECT_LE(allocated(), before);
+  EXPECT_LE(allocated(), before + kListOfExtents);
   hook_ = nullptr;
   EXPECT_EQ(localBlock(*session, kBlocksPerCluster + 319), blockOf(1));
   EXPECT_FALSE(session->reserve(0, 4 * kClusterSize));
+}
+
+TEST_F(SpaceTest, ReservingWhatDoesNotFitKeepsWhatWasReservedBefore) {
+  const auto session = create();
+  const std::uint64_t earlier = 100 * kBlockSize;
+  ASSERT_FALSE(session->reserve(50 * kBlockSize, earlier));
+  const std::uint64_t before = allocated();
+  hook_ = [](const FileCall& call) {
+    const bool second = call.kind == FileCall::Kind::reserve && call.offset >= 2 * kClusterSize;
+    return second ? errnoCode(ENOSPC) : std::error_code{};
+  };
+  EXPECT_EQ(session->reserve(0, 2 * kClusterSize).value(), ENOSPC);
+  EXPECT_GE(allocated(), before) << "what was reserved before stays";
+  EXPECT_LE(allocated(), before + kListOfExtents);
 }
 
 TEST_F(SpaceTest, ReservingMoreThanIsFreeTakesNothing) {

@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/errors.h"
 #include "session/session_fixture.h"
@@ -217,6 +220,43 @@ TEST_F(SessionTest, ANewUploadSendsEverythingAgain) {
   ASSERT_FALSE(session->setUploadUuid("another", true));
   EXPECT_EQ(session->takeDirty(clock_.now()), 0U);
   EXPECT_EQ(session->uploadUuid(), "another");
+}
+
+TEST_F(SessionTest, ARunIsNeverEmptyBesideTheFirstWriteOfItsBlock) {
+  const auto session = create();
+  constexpr std::uint64_t kBlocks = 10 * kBlocksPerCluster;
+  std::atomic<std::uint64_t> wrong = 0;
+  std::atomic<bool> ended = false;
+  std::thread reader([&] {
+    for (std::uint64_t block = 0; block < kBlocks && !ended;) {
+      const std::uint64_t within = 512;
+      const Session::Run run = session->runAt(block * kBlockSize + within, 1024);
+      wrong += run.length == 0 || run.length > 1024 ? 1 : 0;
+      block += run.local ? 1 : 0;
+    }
+  });
+  for (std::uint64_t block = 0; block < kBlocks; ++block) {
+    EXPECT_FALSE(session->write(blockOf(1), block * kBlockSize));
+  }
+  ended = true;
+  reader.join();
+  EXPECT_EQ(wrong, 0U);
+}
+
+TEST_F(SessionTest, NeverShowsMoreOfTheBaseThanTheImageIsLong) {
+  ASSERT_FALSE(create(8192)->close());
+  constexpr std::uint64_t kFieldAt = 24;  // validRemoteSize, as docs/formats/session.md says
+  for (const std::uint64_t damaged : {std::uint64_t{8193}, ~std::uint64_t{0}}) {
+    std::fstream meta(directory_ + "/meta", std::ios::in | std::ios::out | std::ios::binary);
+    meta.seekp(kFieldAt);
+    for (unsigned i = 0; i < 8; ++i) {
+      meta.put(static_cast<char>(damaged >> (8 * i) & 0xFFU));
+    }
+    meta.close();
+    const auto session = open();
+    EXPECT_EQ(session->validRemoteSize(), 8192U);
+    ASSERT_FALSE(session->close());
+  }
 }
 
 TEST_F(SessionTest, IsInspectedWhileInUse) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A real mount against a plain buffer: random reads, writes and truncates at odd offsets, with a
-// base that answers late and out of order, unmounted and loaded again in between.
+// A real mount against a plain buffer: everything that programs do to a file, at odd offsets,
+// through the page cache, past it and in memory maps, with a base that answers late and out of
+// order, unmounted and loaded again in between. NETCOW_LONG=1 in the environment makes it long.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "format/geometry.h"
+#include "support/file_access.h"
 #include "support/plain_image.h"
 #include "support/scripted_dnbd3_server.h"
 #include "support/seeded_random.h"
@@ -27,6 +29,10 @@ constexpr std::array kFocus = {std::uint64_t{0},          kClusterSize,
                                kTableSpan + kClusterSize, kBaseSize};
 /// Everything happens this near to one of them.
 constexpr std::uint64_t kSurroundings = 128 * 1024;
+
+int steps() {
+  return std::getenv("NETCOW_LONG") != nullptr ? 2'000'000 : 15'000;
+}
 
 /// Calls use(begin, end) for the surroundings of each focus, cut at `size`.
 template <class Use>
@@ -51,20 +57,13 @@ void writeBase(const std::string& path, std::uint64_t size) {
   });
 }
 
-/// O_DIRECT wants its memory aligned.
-class AlignedBuffer {
- public:
-  explicit AlignedBuffer(std::size_t size)
-      : memory_(static_cast<std::byte*>(std::aligned_alloc(4096, roundUp(size + 1, 4096)))),
-        size_(size) {}
-  ~AlignedBuffer() { std::free(memory_); }
-  AlignedBuffer(const AlignedBuffer&) = delete;
-  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
-  [[nodiscard]] std::span<std::byte> bytes() { return {memory_, size_}; }
-
- private:
-  std::byte* memory_;
-  std::size_t size_;
+/// The surroundings of a focus, in memory, for as long as the image is mounted.
+struct MappedFocus {
+  MappedFocus(int fd, std::uint64_t mapBegin, std::uint64_t mapEnd)
+      : begin(mapBegin), end(mapEnd), map(fd, mapEnd - mapBegin, mapBegin) {}
+  const std::uint64_t begin;
+  const std::uint64_t end;
+  const SharedMap map;
 };
 
 class MountModel {
@@ -83,12 +82,22 @@ class MountModel {
     for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
       SCOPED_TRACE("step " + std::to_string(step));
       const std::uint64_t choice = random_.between(0, 99);
-      if (choice < 45) {
+      if (choice < 32) {
         write();
-      } else if (choice < 90) {
+      } else if (choice < 64) {
         read();
-      } else if (choice < 98) {
+      } else if (choice < 72) {
+        writeMapped();
+      } else if (choice < 80) {
+        allocate();
+      } else if (choice < 86) {
+        seek();
+      } else if (choice < 90) {
+        copy();
+      } else if (choice < 97) {
         truncate();
+      } else if (choice < 98) {
+        sync();
       } else if (random_.oneIn(20)) {
         remount();
       } else {
@@ -110,8 +119,14 @@ class MountModel {
     cached_.reset(::open(mount_->image().c_str(), O_RDWR | O_CLOEXEC));
     direct_.reset(::open(mount_->image().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
     ASSERT_TRUE(cached_ && direct_);
+    for (const std::uint64_t center : kFocus) {
+      const std::uint64_t begin = center > kSurroundings ? center - kSurroundings : 0;
+      maps_.push_back(std::make_unique<MappedFocus>(cached_.get(), roundDown(begin, kBlockSize),
+                                                    center + kSurroundings));
+    }
   }
   void remount() {
+    maps_.clear();
     cached_.reset();
     direct_.reset();
     const ProcessResult result = mount_->unmount();
@@ -143,11 +158,11 @@ class MountModel {
     std::uint64_t offset = someOffset();
     std::uint64_t length = someLength();
     const bool direct = chooseDirect(offset, length);
-    AlignedBuffer buffer(length);
+    const AlignedBytes buffer(length);
     const auto content = random_.bytes(length);
-    std::copy(content.begin(), content.end(), buffer.bytes().begin());
-    const ssize_t put = ::pwrite(direct ? direct_.get() : cached_.get(), buffer.bytes().data(),
-                                 length, static_cast<off_t>(offset));
+    std::memcpy(buffer.data(), content.data(), length);
+    const ssize_t put = ::pwrite(direct ? direct_.get() : cached_.get(), buffer.data(), length,
+                                 static_cast<off_t>(offset));
     ASSERT_EQ(put, static_cast<ssize_t>(length)) << std::strerror(errno);
     model_.write(content, offset);
   }
@@ -160,22 +175,124 @@ class MountModel {
   }
 
   void expectSame(int fd, std::uint64_t offset, std::uint64_t length) {
-    AlignedBuffer buffer(length);
-    const ssize_t got = ::pread(fd, buffer.bytes().data(), length, static_cast<off_t>(offset));
+    const AlignedBytes buffer(length);
+    const ssize_t got = ::pread(fd, buffer.data(), length, static_cast<off_t>(offset));
     const std::uint64_t inside =
         offset < model_.size() ? std::min(length, model_.size() - offset) : 0;
     ASSERT_EQ(got, static_cast<ssize_t>(inside)) << "read at " << offset;
-    const auto expected = model_.bytes(offset, inside);
-    const auto mismatch = std::mismatch(expected.begin(), expected.end(), buffer.bytes().begin());
+    expectSame(buffer.data(), offset, inside);
+    for (const auto& focus : maps_) {
+      if (offset >= focus->begin && offset + inside <= focus->end && inside > 0) {
+        SCOPED_TRACE("in the map");
+        expectSame(focus->map.data() + (offset - focus->begin), offset, inside);
+      }
+    }
+  }
+  void expectSame(const char* found, std::uint64_t offset, std::uint64_t length) {
+    const auto expected = model_.bytes(offset, length);
+    const auto mismatch =
+        std::mismatch(expected.begin(), expected.end(), reinterpret_cast<const std::byte*>(found));
     ASSERT_EQ(mismatch.first, expected.end())
         << "first wrong byte at "
         << offset + static_cast<std::uint64_t>(mismatch.first - expected.begin());
   }
 
+  void writeMapped() {
+    const auto& focus = *maps_[random_.between(0, maps_.size() - 1)];
+    const std::uint64_t end = std::min(focus.end, model_.size());
+    if (end <= focus.begin) {
+      return;
+    }
+    const std::uint64_t offset = random_.between(focus.begin, end - 1);
+    const auto content = random_.bytes(std::min(someLength(), end - offset));
+    std::memcpy(focus.map.data() + (offset - focus.begin), content.data(), content.size());
+    model_.write(content, offset);
+    if (random_.oneIn(20)) {
+      ASSERT_EQ(focus.map.sync(), 0) << std::strerror(errno);
+    }
+  }
+
+  void allocate() {
+    constexpr std::array kModes = {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_ZERO_RANGE,
+                                   FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_KEEP_SIZE,
+                                   0};
+    // Mostly zeros: space that is reserved shows nowhere.
+    const int mode = kModes[random_.oneIn(4) ? random_.between(3, 4) : random_.between(0, 2)];
+    const std::uint64_t offset = someOffset();
+    const std::uint64_t length = random_.oneIn(10) ? 3 * kClusterSize : someLength();
+    ASSERT_EQ(::fallocate(random_.oneIn(2) ? cached_.get() : direct_.get(), mode,
+                          static_cast<off_t>(offset), static_cast<off_t>(length)),
+              0)
+        << std::strerror(errno);
+    if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0 && offset < model_.size()) {
+      const auto zeroed = model_.bytes(offset, std::min(length, model_.size() - offset));
+      std::fill(zeroed.begin(), zeroed.end(), std::byte{0});
+    }
+    if ((mode & FALLOC_FL_KEEP_SIZE) == 0 && offset + length > model_.size()) {
+      model_.resize(offset + length);
+    }
+    ASSERT_EQ(::lseek(cached_.get(), 0, SEEK_END), static_cast<off_t>(model_.size()));
+  }
+
+  /// Every byte that is not zero must lie in what is called data.
+  void seek() {
+    const int fd = random_.oneIn(2) ? cached_.get() : direct_.get();
+    const std::uint64_t offset = someOffset();
+    const off_t data = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+    const off_t hole = ::lseek(fd, static_cast<off_t>(offset), SEEK_HOLE);
+    if (offset >= model_.size()) {
+      ASSERT_TRUE(data == -1 && hole == -1);
+      return;
+    }
+    expectHole(offset, data);
+    ASSERT_GE(hole, static_cast<off_t>(offset));
+    ASSERT_LE(hole, static_cast<off_t>(model_.size()));
+    if (hole < static_cast<off_t>(model_.size())) {
+      expectHole(static_cast<std::uint64_t>(hole), ::lseek(fd, hole, SEEK_DATA));
+    }
+  }
+  /// `end`: as SEEK_DATA told; -1 for the end of the image.
+  void expectHole(std::uint64_t begin, off_t end) {
+    const std::uint64_t until = end < 0 ? model_.size() : static_cast<std::uint64_t>(end);
+    forEachFocus(until, [&](std::uint64_t from, std::uint64_t to) {
+      from = std::max(from, begin);
+      for (; from < to; ++from) {
+        ASSERT_EQ(model_.bytes(from, 1)[0], std::byte{0}) << "no hole at " << from;
+      }
+    });
+  }
+
+  void copy() {
+    std::uint64_t from = someOffset();
+    std::uint64_t length = someLength();
+    const bool direct = chooseDirect(from, length);
+    const std::uint64_t to = direct ? roundDown(someOffset(), 512) : someOffset();
+    if (from >= model_.size() || (from < to + length && to < from + length)) {
+      return;
+    }
+    const std::uint64_t inside = std::min(length, model_.size() - from);
+    const int fd = direct ? direct_.get() : cached_.get();
+    auto source = static_cast<off_t>(from);
+    auto target = static_cast<off_t>(to);
+    for (std::uint64_t left = inside; left > 0;) {
+      const ssize_t copied = ::copy_file_range(fd, &source, fd, &target, left, 0);
+      ASSERT_GT(copied, 0) << std::strerror(errno);
+      left -= static_cast<std::uint64_t>(copied);
+    }
+    const auto content = model_.bytes(from, inside);
+    model_.write(std::vector<std::byte>(content.begin(), content.end()), to);
+  }
+
   void truncate() {
     const std::uint64_t size = someOffset();
-    ASSERT_EQ(::ftruncate(cached_.get(), static_cast<off_t>(size)), 0) << std::strerror(errno);
+    const int fd = random_.oneIn(2) ? cached_.get() : direct_.get();
+    ASSERT_EQ(::ftruncate(fd, static_cast<off_t>(size)), 0) << std::strerror(errno);
     model_.resize(size);
+  }
+
+  void sync() {
+    const int fd = random_.oneIn(2) ? cached_.get() : direct_.get();
+    ASSERT_EQ(random_.oneIn(2) ? ::fsync(fd) : ::fdatasync(fd), 0) << std::strerror(errno);
   }
 
   void zeroLength() {
@@ -200,6 +317,7 @@ class MountModel {
   std::unique_ptr<RunningMount> mount_;
   UniqueFd cached_;
   UniqueFd direct_;
+  std::vector<std::unique_ptr<MappedFocus>> maps_;
 };
 
 TEST(MountModel, AgreesWithAPlainBufferOverALateAndUnorderedBase) {
@@ -217,7 +335,7 @@ TEST(MountModel, AgreesWithAPlainBufferOverALateAndUnorderedBase) {
       },
       script);
   MountModel model({"-h", server.host().text(), "-i", "model"}, kBaseSize, random);
-  model.run(30'000);
+  model.run(steps());
 }
 
 TEST(MountModel, AgreesWithAPlainBufferOverALocalFileOfOddSize) {
@@ -227,7 +345,7 @@ TEST(MountModel, AgreesWithAPlainBufferOverALocalFileOfOddSize) {
   const std::uint64_t size = kBaseSize - 1234;
   writeBase(file, size);
   MountModel model({"--source", "file://" + file}, size, random);
-  model.run(30'000);
+  model.run(steps());
 }
 
 }  // namespace

@@ -32,10 +32,9 @@ void checkSizes(const MergeSizes& sizes, const UploadRecord& record) {
                   "originalFileSize is larger than the image, which has " +
                       std::to_string(record.baseSize) + " bytes");
   }
-  const std::uint64_t most = Upload::maxImageSizeFor(record.baseSize);
-  if (sizes.newFileSize == 0 || sizes.newFileSize > most) {
+  if (sizes.newFileSize == 0 || sizes.newFileSize > kLargestImageSize) {
     throw Refusal(Refusal::Kind::badRequest,
-                  "newFileSize must be from 1 to " + std::to_string(most));
+                  "newFileSize must be from 1 to " + std::to_string(kLargestImageSize));
   }
 }
 
@@ -50,20 +49,16 @@ Upload::Upload(UploadRecord record, std::string directory, Registry& registry, c
   progress_.totalClusters = record_.totalClusters;
 }
 
-std::uint64_t Upload::maxImageSizeFor(std::uint64_t baseSize) {
-  // Tables that are not used take no space, so room to grow costs nothing.
-  const std::uint64_t doubled = 2 * roundUp(baseSize, kTableSpan);
-  return std::min(std::max(kDefaultMaxImageSize, doubled), kLargestImageSize);
-}
-
 void Upload::begin() {
   const WriterLock lock(mutex_);
   registry_.save(record_);  // as copying: if we die before the end, the next start cleans up
+  // Each client decides how far its image may grow. Room for the largest costs 52 KB: tables that
+  // are not used take no space.
   session_ = Session::create(directory_,
                              {.imageName = record_.base.name,
                               .uploadUuid = record_.uuid,
                               .baseSize = record_.baseSize,
-                              .maxImageSize = maxImageSizeFor(record_.baseSize)},
+                              .maxImageSize = kLargestImageSize},
                              clock_);
   syncFolder(std::filesystem::path(directory_).parent_path());
   enter(UploadState::active, record_);

@@ -66,9 +66,6 @@ class Upload {
   void finish();
   void fail(const std::string& message);
 
-  /// The largest image that an upload for a base of this size may describe, in bytes.
-  static std::uint64_t maxImageSizeFor(std::uint64_t baseSize);
-
  private:
   void openSession();
   UploadRecord withProgress() const NETCOW_REQUIRES_SHARED(mutex_);
