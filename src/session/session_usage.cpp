@@ -22,10 +22,16 @@ std::error_code Session::usage(Usage& usage) const {
     }
   });
   std::uint64_t allocated = 0;
-  const auto error = parts_->dataFile->allocatedBytes(allocated);
+  if (const auto error = parts_->dataFile->allocatedBytes(allocated)) {
+    return error;
+  }
+  std::uint64_t freeOnDisk = 0;
+  if (const auto error = parts_->dataFile->freeBytes(freeOnDisk)) {
+    return error;
+  }
   usage.dataBytes = (visibleBlocks - covered) * kBlockSize + allocated;
-  usage.freeBytes = std::min(parts_->folder->freeBytes(), parts_->data.roomBelowLimit(allocated));
-  return error;
+  usage.freeBytes = std::min(freeOnDisk, parts_->data.roomBelowLimit(allocated));
+  return {};
 }
 
 }  // namespace netcow
