@@ -1,57 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever lies in a session's folder: it is opened or refused with one line. What is opened can be
 // read, written, closed and killed, and is the same when it is opened again.
-#include <array>
 #include <cstdint>
 #include <cstring>
-#include <map>
-#include <string_view>
 #include <vector>
 
 #include "base/errors.h"
 #include "fuzz/forged_session.h"
+#include "fuzz/held_content.h"
 #include "session/loader.h"
 #include "session/session.h"
 #include "support/fake_clock.h"
 
 namespace netcow::test {
 namespace {
-
-/// What a session holds, as far as two openings of it can be compared.
-struct Held {
-  struct Entry {
-    std::uint64_t place = 0;
-    ClusterBits bits;
-    std::size_t content = 0;  ///< a hash of the first and the last block of each local run
-    bool operator==(const Entry&) const = default;
-  };
-  std::uint64_t imageSize = 0;
-  std::uint64_t validRemoteSize = 0;
-  std::map<std::uint64_t, Entry> clusters;
-  bool operator==(const Held&) const = default;
-};
-
-Held contentOf(const Session& session) {
-  Held held{session.imageSize(), session.validRemoteSize(), {}};
-  std::array<char, kBlockSize> bytes;
-  session.forEachCluster([&](const ClusterInfo& info) {
-    Held::Entry& entry = held.clusters[info.cluster];
-    entry.place = info.dataOffset;
-    entry.bits = info.bits;
-    std::uint64_t begin = info.bits.findNext(0, true);
-    while (begin < kBlocksPerCluster) {
-      const std::uint64_t end = info.bits.findNext(begin, false);
-      for (const std::uint64_t block : {begin, end - 1}) {
-        demand(!session.readBlocks(info.cluster, block, std::as_writable_bytes(std::span(bytes))),
-               "a local block can be read");
-        entry.content =
-            entry.content * 31 + std::hash<std::string_view>()({bytes.data(), bytes.size()});
-      }
-      begin = info.bits.findNext(end, true);
-    }
-  });
-  return held;
-}
 
 std::unique_ptr<Session> reopen(SimulatedMachine& machine, const Clock& clock) {
   machine.disk.killProcess();
@@ -127,20 +89,20 @@ void openAndUse(SimulatedMachine& machine) {
   if (session == nullptr) {
     return;
   }
-  const Held found = contentOf(*session);
+  const HeldContent found = HeldContent::of(*session);
   session.reset();
   session = reopen(machine, clock);
-  demand(contentOf(*session) == found, "opened again after a kill it is the same");
+  demand(HeldContent::of(*session) == found, "opened again after a kill it is the same");
   work(*session, clock);
-  const Held worked = contentOf(*session);
+  const HeldContent worked = HeldContent::of(*session);
   session.reset();
   session = reopen(machine, clock);
-  demand(contentOf(*session) == worked, "a kill takes nothing back");
+  demand(HeldContent::of(*session) == worked, "a kill takes nothing back");
   demand(!session->close(), "a session can be closed");
   session.reset();
   session = reopen(machine, clock);
   demand(session->recovery().empty(), "a close leaves nothing to recover");
-  demand(contentOf(*session) == worked, "closed and opened again it is the same");
+  demand(HeldContent::of(*session) == worked, "closed and opened again it is the same");
 }
 
 }  // namespace

@@ -25,6 +25,13 @@ constexpr std::uint64_t kEntryBytes = 64;
 constexpr std::uint64_t kTableLength = 65'536;
 constexpr std::uint64_t kLivePlace = 131'072;  // where the bytes of `meta` begin in `live`
 
+/// Unoptimised and sanitized builds try fewer.
+#ifdef NDEBUG
+constexpr int kShare = 1;
+#else
+constexpr int kShare = 10;
+#endif
+
 /// A hash of what every local block of an open session reads as, by its number.
 using Blocks = std::map<std::uint64_t, std::size_t>;
 
@@ -171,7 +178,7 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
   int refused = 0;
   int mended = 0;
   int noted = 0;
-  for (int i = 0; i < 2'500 && !testing::Test::HasFailure(); ++i) {
+  for (int i = 0; i < 2'500 / kShare && !testing::Test::HasFailure(); ++i) {
     DamagedSession session(random);
     for (std::uint64_t n = random.between(1, 3); n > 0; --n) {
       session.damage();
@@ -194,16 +201,16 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
   }
   std::cout << refused << " refused, " << mended << " of them mended, " << noted
             << " mended that were sound" << std::endl;
-  EXPECT_GT(refused, 1'000);
-  EXPECT_GT(mended, 5);
-  EXPECT_GT(noted, 100);
+  EXPECT_GT(refused, 1'000 / kShare);
+  EXPECT_GE(mended, 5 / kShare);
+  EXPECT_GT(noted, 100 / kShare);
 }
 
 /// Whatever is repaired, a kill or a power cut at any moment of it leaves the same content.
 TEST(CheckAndRepair, AtEveryMomentLeavesWhatWasThere) {
   SeededRandom random;
   std::uint64_t crashes = 0;
-  for (int i = 0; i < 300 && !testing::Test::HasFailure(); ++i) {
+  for (int i = 0; i < 300 / kShare && !testing::Test::HasFailure(); ++i) {
     DamagedSession session(random);
     // A `live` is never older than the running kernel: what damages it does not crash in between.
     if (!random.oneIn(3)) {
@@ -242,7 +249,7 @@ TEST(CheckAndRepair, AtEveryMomentLeavesWhatWasThere) {
     }
   }
   std::cout << crashes << " crashes" << std::endl;
-  EXPECT_GT(crashes, 500U);
+  EXPECT_GT(crashes, 500U / kShare);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/crash_examiner.h"
 
+#include <cerrno>
 #include <utility>
+
+#include "session/repair.h"
 
 namespace netcow::test {
 
@@ -63,6 +66,53 @@ std::string CrashExaminer::crashInRecovery(const SimulatedDisk& disk, Rule rule)
     wrong = open(machine, Rule::powerCut, content);
   }
   return wrong.empty() ? wrong : "and again in recovery: " + wrong;
+}
+
+std::string CrashExaminer::examineRepair() {
+  const bool cut = run_.machine.syncFailed || random_.oneIn(2);
+  const Rule rule = cut ? Rule::powerCut : run_.rule;
+  SimulatedDisk disk = run_.machine.disk;
+  if (cut) {
+    disk.powerCut(random_);
+  }
+  disk.killProcess();
+  SimulatedMachine machine(random_);
+  machine.disk = disk;
+  std::vector<SimulatedDisk> moments;
+  machine.afterChange = [&] { moments.push_back(machine.disk); };
+  const RepairReport report = repairSession(*openSimulatedFolder(machine), run_.clock);
+  machine.afterChange = nullptr;
+  if (!report.after.sound()) {
+    return "not sound after a repair: " + report.after.findings.front().what;
+  }
+  moments.push_back(machine.disk);
+  std::string wrong;
+  for (std::size_t i = 0; i < moments.size() && wrong.empty(); ++i) {
+    wrong = crashInRecovery(moments[i], rule);
+  }
+  wrong = wrong.empty() ? failInRepair(disk, rule) : wrong;
+  return wrong.empty() ? wrong : "repaired: " + wrong;
+}
+
+std::string CrashExaminer::failInRepair(const SimulatedDisk& disk, Rule rule) {
+  std::string wrong;
+  bool came = true;
+  for (std::uint64_t n = 1; came && wrong.empty(); n += random_.between(1, 10)) {
+    SimulatedMachine machine(random_);
+    machine.disk = disk;
+    machine.failAt = n;
+    machine.error = random_.oneIn(2) ? ENOSPC : EIO;
+    try {
+      repairSession(*openSimulatedFolder(machine), run_.clock);
+    } catch (const std::exception&) {
+      // That it fails is right; what it leaves is the question.
+    }
+    came = machine.failures > 0;
+    machine.failAt = 0;
+    SessionContent content;
+    wrong = open(machine, machine.syncFailed ? Rule::powerCut : rule, content);
+  }
+  return wrong;
 }
 
 std::string CrashExaminer::open(SimulatedMachine& machine, Rule rule, SessionContent& content) {

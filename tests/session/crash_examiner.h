@@ -20,11 +20,16 @@ class CrashExaminer {
   /// Power cuts now that single out each unsynced change.
   std::string examineEachChange();
 
+  /// A crash now, the session repaired instead of opened, and a crash after each change or a failed
+  /// call in that.
+  std::string examineRepair();
+
   /// Sessions opened after a crash, by all examiners.
   static std::uint64_t states() { return states_; }
 
  private:
   std::string examine(SimulatedDisk disk, SessionOracle::Rule rule, const std::string& how);
+  std::string failInRepair(const SimulatedDisk& disk, SessionOracle::Rule rule);
   std::string crashInRecovery(const SimulatedDisk& disk, SessionOracle::Rule rule);
   std::string open(SimulatedMachine& machine, SessionOracle::Rule rule, SessionContent& content);
 

@@ -110,6 +110,26 @@ TEST(Crash, AfterAnyFailedCallLosesNothingAcknowledged) {
   std::cout << runs << " failed calls" << std::endl;
 }
 
+/// What a crash left is repaired by `netcow check`, which crashes too.
+TEST(Crash, AtEveryChangeOfARepairLosesNothing) {
+  SeededCases cases;
+  const std::uint64_t before = CrashExaminer::states();
+  for (std::uint64_t i = 0; i < (longRun() ? 20'000 : 500) / kLookAtEach; ++i) {
+    cases.run([&](SeededRandom& random) {
+      ScriptedSession run(random);
+      run.machine.stopAfter = run.machine.changes + random.between(1, 60);
+      for (int step = 0; step < 20 && !run.machine.stopped(); ++step) {
+        const auto steps = ScriptedSession::kAllSteps;
+        run.run(steps[random.between(0, steps.size() - 3)], random.between(0, 19));
+      }
+      run.machine.stopAfter = UINT64_MAX;
+      const std::string wrong = CrashExaminer(random, run).examineRepair();
+      return run.wrong.empty() ? wrong : run.wrong;
+    });
+  }
+  std::cout << CrashExaminer::states() - before << " crash states" << std::endl;
+}
+
 TEST(Crash, WhileASessionIsMadeLeavesNoneOrAnEmptyOne) {
   SeededCases cases;
   for (int i = 0; i < 20; ++i) {

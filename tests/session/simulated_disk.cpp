@@ -78,6 +78,13 @@ void SparseBytes::copyPage(std::uint64_t page, const SparseBytes& from) {
   }
 }
 
+void SparseBytes::copyPages(std::uint64_t offset, std::uint64_t length, const SparseBytes& from) {
+  const std::uint64_t begin = offset / kPageSize;
+  const std::uint64_t end = roundUpTo(kPageSize, offset + length) / kPageSize;
+  pages_.erase(pages_.lower_bound(begin), pages_.lower_bound(end));
+  pages_.insert(from.pages_.lower_bound(begin), from.pages_.lower_bound(end));
+}
+
 std::uint64_t SparseBytes::findData(std::uint64_t offset) const {
   const auto page = pages_.lower_bound(offset / kPageSize);
   return page == pages_.end() ? UINT64_MAX : std::max(offset, page->first * kPageSize);
@@ -110,7 +117,7 @@ void SimulatedInode::write(std::span<const std::byte> bytes, std::uint64_t offse
 }
 
 void SimulatedInode::punch(std::uint64_t offset, std::uint64_t length) {
-  const std::uint64_t end = std::min(size_, offset + length);
+  const std::uint64_t end = std::min(roundUpTo(SparseBytes::kPageSize, size_), offset + length);
   if (offset < end) {
     cached_.zero(offset, end - offset);
     remember(offset, end - offset, offset % kSectorSize == 0 && end % kSectorSize == 0);
@@ -138,11 +145,7 @@ void SimulatedInode::remember(std::uint64_t offset, std::uint64_t length, bool z
 
 void SimulatedInode::sync() {
   for (const Change& change : unsynced_) {
-    const std::uint64_t end = change.offset + change.length;
-    for (std::uint64_t at = roundDownTo(SparseBytes::kPageSize, change.offset); at < end;
-         at += SparseBytes::kPageSize) {
-      durable_.copyPage(at / SparseBytes::kPageSize, cached_);
-    }
+    durable_.copyPages(change.offset, change.length, cached_);
   }
   durableSize_ = size_;
   unsynced_.clear();

@@ -28,6 +28,8 @@ class SparseBytes {
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
   void zero(std::uint64_t offset, std::uint64_t length);
   void copyPage(std::uint64_t page, const SparseBytes& from);
+  /// All pages that a range touches.
+  void copyPages(std::uint64_t offset, std::uint64_t length, const SparseBytes& from);
   /// The first byte at or behind `offset` that is in no hole; UINT64_MAX if there is none.
   [[nodiscard]] std::uint64_t findData(std::uint64_t offset) const;
   [[nodiscard]] std::uint64_t findHole(std::uint64_t offset) const;
