@@ -30,6 +30,8 @@ struct Session::Parts {
   SessionTables tables;
   Checkpointer checkpointer;
   DirtyClusters dirtyQueue;
+  /// Local blocks of the part of the base that is visible.
+  std::atomic<std::uint64_t> coveredBlocks = 0;
   /// What lies behind it in the image has no space in `data`; at first that is not known.
   std::atomic<std::uint64_t> spaceEnd = UINT64_MAX;
 
@@ -72,6 +74,11 @@ struct Session::Parts {
   /// Writes `bytes` at `within` of a cluster, where not every block touched is local yet.
   std::error_code writeNewBlocks(std::uint64_t cluster, std::uint64_t within,
                                  std::span<const std::byte> bytes);
+
+  /// How many of `bits` lie in the part of the base that is visible.
+  [[nodiscard]] std::uint64_t coveredIn(std::uint64_t cluster, const ClusterBits& bits) const;
+  /// Sets coveredBlocks anew, for another validRemoteSize. Nothing may become local meanwhile.
+  void countCovered();
 
   /// Makes `bits` the local blocks of a cluster, and makes it dirty: its entry is in `live` before
   /// the bits are published. The caller holds the cluster's stripe.

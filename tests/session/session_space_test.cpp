@@ -22,8 +22,58 @@ std::vector<std::byte> manyBlocks(std::uint64_t count, unsigned value) {
 
 class SpaceTest : public test::HookedSessionTest {};
 
+<<<<<<< HEAD
 /// A file with many extents takes a block of ext4 for their list, which counts as the file's.
 constexpr std::uint64_t kListOfExtents = kBlockSize;
+=======
+// --- usage ----------------------------------------------------------------------------------
+
+/// Against a look at each block.
+TEST_F(SpaceTest, UsageCountsTheBaseWhereNothingCoversItAndWhatDataTakes) {
+  SeededRandom random;
+  constexpr std::uint64_t kBlocks = 4 * kBlocksPerCluster;
+  auto session = create(kBlocks * kBlockSize - 5000);
+  for (int step = 0; step < 400; ++step) {
+    const std::uint64_t block = random.between(0, kBlocks - 12);
+    const std::uint64_t count = random.between(1, 10);
+    const std::uint64_t choice = random.between(0, 99);
+    bool filled = false;
+    if (choice < 50) {
+      ASSERT_FALSE(session->write(manyBlocks(count, 1), block * kBlockSize));
+    } else if (choice < 70) {
+      ASSERT_FALSE(session->fill(block, blockOf(2), filled));
+    } else if (choice < 90) {
+      ASSERT_FALSE(session->zero(block * kBlockSize, count * kBlockSize));
+    } else if (choice < 92) {
+      const std::uint64_t visible = random.between(0, session->validRemoteSize());
+      ASSERT_FALSE(session->setSizes(kBlocks * kBlockSize, visible));
+    } else if (choice < 95) {
+      ASSERT_FALSE(session->close());
+      session.reset();
+      session = open();
+    }
+    std::uint64_t bare = 0;
+    for (std::uint64_t n = 0; n * kBlockSize < session->validRemoteSize(); ++n) {
+      bare += session->isLocal(n) ? 0U : 1U;
+    }
+    Session::Usage usage;
+    ASSERT_FALSE(session->usage(usage));
+    ASSERT_EQ(usage.dataBytes + kBlockSize, bare * kBlockSize + allocated()) << "step " << step;
+  }
+}
+
+TEST_F(SpaceTest, UsageTellsHowMuchTheLimitLeaves) {
+  const auto session = create();
+  session->limitLocal(10 * kClusterSize);
+  Session::Usage before;
+  ASSERT_FALSE(session->usage(before));
+  EXPECT_LE(before.freeBytes, 10 * kClusterSize - kBlockSize);
+  ASSERT_FALSE(session->write(manyBlocks(100, 1), 0));
+  Session::Usage after;
+  ASSERT_FALSE(session->usage(after));
+  EXPECT_LE(after.freeBytes, before.freeBytes - 100 * kBlockSize);
+}
+>>>>>>> fileops-mount
 
 // --- reserving ------------------------------------------------------------------------------
 

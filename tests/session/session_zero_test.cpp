@@ -127,6 +127,7 @@ TEST_F(ZeroTest, ShowsNothingOfAWriteThatFailed) {
   ASSERT_FALSE(session->write(blockOf(1), 5 * kBlockSize));
   // Content reaches `data`, but not the bits.
   hook_ = [](const test::FileCall& call) {
+    // A hook knows a file by the name it was made under.
     const bool entry = call.kind == test::FileCall::Kind::write && call.file.starts_with("live");
     return entry ? errnoCode(ENOSPC) : std::error_code{};
   };
