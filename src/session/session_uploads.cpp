@@ -59,10 +59,11 @@ Session::Snapshot Session::snapshot(std::uint64_t cluster) const {
     snapshot.bits = state.loadBits();
     durable = !state.needsCheckpoint && parts_->checkpointer.begun() == checkpoints;
   }
-  // A server never forgets a block that it was sent; so no power cut may take one back here. If
-  // this fails the disk does, and what the server gets may be all that will be left.
-  if (!durable) {
-    static_cast<void>(parts_->checkpointer.run());
+  // A server never forgets a block that it was sent; so nothing may take one back here: no power
+  // cut, and no opener who goes back to the last checkpoint because a sync had failed. After that
+  // needsCheckpoint tells nothing: the checkpoint that failed has cleared it.
+  if (!durable || parts_->checkpointer.failedForGood()) {
+    snapshot.notDurable = parts_->checkpointer.run();
   }
   return snapshot;
 }
