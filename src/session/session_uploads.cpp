@@ -80,16 +80,21 @@ bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
   const MutexLock lock(parts_->map->stripe(cluster));
   ++state.uploads;
   state.fails = 0;
-  bool clean = state.changes.load() == changes;
-  if (clean) {
-    state.dirty.store(false);
+  bool clean = false;
+  // Another cluster's change may copy the whole table to `live`, and must not find the cluster
+  // called clean for the moment of the second look: a writer that saw it dirty trusts `live`.
+  parts_->tables.publishAtOnce([&] {
     if (state.changes.load() != changes) {
-      clean = false;
+      return;
+    }
+    state.dirty.store(false);
+    clean = state.changes.load() == changes;
+    if (!clean) {
       // A writer came in between; if it saw `dirty` cleared it waits for the stripe and finds it
       // set again.
       state.dirty.store(true);
     }
-  }
+  });
   // An entry that cannot be written leaves the cluster dirty on disk: it is sent once more after
   // a crash, and nothing is lost.
   static_cast<void>(parts_->tables.save(cluster, state, state.loadBits(), !clean));
