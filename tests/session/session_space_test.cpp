@@ -115,6 +115,44 @@ TEST_F(SpaceTest, WritesToWhatWasReservedFindRoomOnAFullDisk) {
   EXPECT_EQ(localBlock(*session, 9), blockOf(3));
 }
 
+/// The first change of a mount copies a table to `live`.
+TEST_F(SpaceTest, ASessionOpenedBeforeTheDiskWasFullCanBeOverwrittenAndDiscarded) {
+  auto session = create();
+  ASSERT_FALSE(session->write(manyBlocks(10, 1), 0));
+  ASSERT_FALSE(session->write(manyBlocks(10, 1), kTableSpan));
+  ASSERT_FALSE(session->reserve(2 * kTableSpan, kBlockSize));
+  uploadAll(*session);
+  ASSERT_FALSE(session->close());
+  session.reset();
+  session = open();
+  hook_ = test::whenDiskIsFull;
+  EXPECT_FALSE(session->write(blockOf(2), 0));
+  EXPECT_FALSE(session->zero(kTableSpan, 10 * kBlockSize));
+  EXPECT_FALSE(session->write(blockOf(3), 2 * kTableSpan));
+  EXPECT_FALSE(session->checkpoint());
+  EXPECT_EQ(localBlock(*session, 0), blockOf(2));
+  EXPECT_EQ(localBlock(*session, kTableSpan / kBlockSize), blockOf(0));
+  EXPECT_EQ(localBlock(*session, 2 * kTableSpan / kBlockSize), blockOf(3));
+}
+
+TEST_F(SpaceTest, ASessionOpenedWithoutRoomForItsTablesIsReadAndUploaded) {
+  auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  ASSERT_FALSE(session->close());
+  session.reset();
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::reserve ? errnoCode(ENOSPC) : std::error_code{};
+  };
+  session = open();
+  hook_ = test::whenDiskIsFull;
+  EXPECT_EQ(localBlock(*session, 0), blockOf(1));
+  EXPECT_EQ(session->write(blockOf(2), kBlockSize).value(), ENOSPC);
+  uploadAll(*session);
+  hook_ = nullptr;
+  EXPECT_FALSE(session->write(blockOf(2), kBlockSize));
+  EXPECT_TRUE(anyDirty(*session));
+}
+
 TEST_F(SpaceTest, ReservingWhatDoesNotFitGivesBackWhatItTook) {
   const auto session = create();
   ASSERT_FALSE(session->write(manyBlocks(320, 1), kClusterSize));

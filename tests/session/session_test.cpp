@@ -22,6 +22,7 @@ namespace {
 
 using test::blockOf;
 using test::FakeClock;
+using test::FileCall;
 using test::localBlock;
 using test::SeededRandom;
 using test::sessionSettings;
@@ -192,6 +193,34 @@ TEST_F(SessionTest, RemembersWhatIsDirtyOverAKill) {
   const auto session = open();
   EXPECT_EQ(session->takeDirty(clock_.now()), 1U);
   EXPECT_FALSE(session->takeDirty(clock_.now()).has_value());
+}
+
+class DurabilityTest : public test::HookedSessionTest {};
+
+TEST_F(DurabilityTest, NothingMayBeSentAfterAFailedSync) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::sync ? errnoCode(EIO) : std::error_code{};
+  };
+  EXPECT_EQ(session->checkpoint().value(), EIO);
+  hook_ = nullptr;
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), EIO) << "was in the checkpoint that failed";
+  ASSERT_FALSE(session->write(blockOf(1), kClusterSize));
+  EXPECT_EQ(session->snapshot(1).notDurable.value(), EIO) << "was written afterwards";
+}
+
+TEST_F(DurabilityTest, NothingMayBeSentThatNoCheckpointCovers) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::write && call.file == "meta" ? errnoCode(ENOSPC)
+                                                                     : std::error_code{};
+  };
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), ENOSPC);
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), ENOSPC);
+  hook_ = nullptr;
+  EXPECT_FALSE(session->snapshot(0).notDurable);
 }
 
 TEST_F(SessionTest, ReplaceClusterKeepsExactlyTheNewestBits) {
