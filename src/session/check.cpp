@@ -174,7 +174,6 @@ std::vector<LeakedRange> leakedRanges(const Folder& folder, const LoadedSession&
     look(place);
     begin = place + kClusterSize;
   }
-  look(session.dataBytes);
   return leaks;
 }
 

@@ -190,9 +190,16 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
     const RepairReport report = session.repair();
     const auto after = session.open();
     ASSERT_EQ(report.after.sound(), after.has_value()) << i;
+    // A run that drops `live` leaves space as it is, and the next one gives it back.
+    const bool dropped = checked.live == LiveState::dropped;
     if (before) {
-      ASSERT_TRUE(report.after.findings.empty()) << i << report.after.findings.front().what;
+      ASSERT_TRUE(report.after.findings.empty() ||
+                  (dropped && report.after.findings.front().kind == FindingKind::leakedSpace))
+          << i << report.after.findings.front().what;
       ASSERT_EQ(*before, *after) << i;
+    }
+    if (dropped) {
+      session.repair();
     }
     ASSERT_TRUE(session.repair().done.empty()) << i << ": a second repair found more to do";
     refused += before ? 0 : 1;
