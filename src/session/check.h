@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,8 @@ struct CheckReport {
   std::uint64_t notes = 0;        ///< findings that do not
   std::uint64_t repairable = 0;   ///< of both
   bool inUse = false;             ///< another process has the session open
-  LiveState live = LiveState::absent;
-  std::int64_t processId = 0;  ///< who wrote `live`, if there is one
+  std::optional<LiveState> live;  ///< nothing when the search ended before `live` was looked at
+  std::int64_t processId = 0;     ///< who wrote `live`, if there is one
   std::uint64_t tables = 0;
   std::uint64_t clusters = 0;     ///< that have space in `data`
   std::uint64_t localBlocks = 0;  ///< in sound clusters
@@ -35,7 +36,7 @@ struct CheckReport {
   [[nodiscard]] std::uint64_t hopeless() const { return hopeless_; }
   /// What `live` says, for people.
   [[nodiscard]] std::string_view state() const;
-  /// The same for programs: closed, in-use, killed, dropped, refused.
+  /// The same for programs: closed, in-use, killed, dropped, refused, unknown.
   [[nodiscard]] std::string_view stateName() const;
   [[nodiscard]] bool has(FindingKind kind) const;
   void add(const Finding& finding);

@@ -297,6 +297,15 @@ TEST_F(Repair, IsRefusedWhileTheSessionIsInUse) {
   EXPECT_TRUE(report.findings.empty());
 }
 
+TEST_F(Repair, IsNotToldOfASessionWithoutMetaThatItWasClosed) {
+  Session::open(directory_).reset();
+  fs::resize_file(path("meta"), 100);
+  EXPECT_EQ(check(directory_).stateName(), "unknown");
+  fs::remove(path("meta"));
+  EXPECT_EQ(check(directory_).stateName(), "unknown");
+  EXPECT_EQ(check(directory_).state(), "nobody can tell whether it was closed");
+}
+
 TEST_F(Repair, OfAReadOnlyFolderIsNotNeededToCheck) {
   for (const char* name : {"meta", "data"}) {
     fs::permissions(path(name), fs::perms::owner_read);

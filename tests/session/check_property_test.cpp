@@ -213,6 +213,18 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
   EXPECT_GT(noted, 100 / kShare);
 }
 
+/// The simulated disk locks no file that is open for reading only, as NFS.
+TEST(CheckAndRepair, SeeASessionOnNfsThatIsInUse) {
+  SeededRandom random;
+  SimulatedMachine machine(random);
+  FakeClock clock;
+  const auto session = Session::create(
+      openSimulatedFolder(machine),
+      {.imageName = "image", .uploadUuid = "", .baseSize = kTableSpan, .maxImageSize = kTableSpan},
+      clock);
+  EXPECT_EQ(checkSession(*openSimulatedFolder(machine)).stateName(), "in-use");
+}
+
 /// Whatever is repaired, a kill or a power cut at any moment of it leaves the same content.
 TEST(CheckAndRepair, AtEveryMomentLeavesWhatWasThere) {
   SeededRandom random;
