@@ -113,7 +113,10 @@ std::string_view CheckReport::state() const {
   if (inUse) {
     return "in use";
   }
-  switch (live) {
+  if (!live) {
+    return "nobody can tell whether it was closed";
+  }
+  switch (*live) {
     case LiveState::absent:
       return "closed";
     case LiveState::trusted:
@@ -130,7 +133,10 @@ std::string_view CheckReport::stateName() const {
   if (inUse) {
     return "in-use";
   }
-  switch (live) {
+  if (!live) {
+    return "unknown";
+  }
+  switch (*live) {
     case LiveState::absent:
       return "closed";
     case LiveState::trusted:
@@ -174,7 +180,6 @@ std::vector<LeakedRange> leakedRanges(const Folder& folder, const LoadedSession&
     look(place);
     begin = place + kClusterSize;
   }
-  look(session.dataBytes);
   return leaks;
 }
 
@@ -212,7 +217,8 @@ LoadedSession checkLockedSession(Folder& folder, LoadFor purpose, const Clock& c
 
 CheckReport checkSession(Folder& folder) {
   std::unique_ptr<File> meta;
-  if (!folder.openReadOnly("meta", meta)) {
+  // NFS locks only what is open for writing.
+  if (!folder.open("meta", meta) || !folder.openReadOnly("meta", meta)) {
     // Where a lock cannot be had for another reason, nobody else has one either.
     if (const auto error = meta->lockExclusively(); error.value() == EWOULDBLOCK) {
       return checkWhileInUse(folder);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,19 +24,19 @@ struct CheckReport {
   std::uint64_t notes = 0;        ///< findings that do not
   std::uint64_t repairable = 0;   ///< of both
   bool inUse = false;             ///< another process has the session open
-  LiveState live = LiveState::absent;
-  std::int64_t processId = 0;  ///< who wrote `live`, if there is one
+  std::optional<LiveState> live;  ///< nothing when the search ended before `live` was looked at
+  std::int64_t processId = 0;     ///< who wrote `live`, if there is one
   std::uint64_t tables = 0;
   std::uint64_t clusters = 0;     ///< that have space in `data`
   std::uint64_t localBlocks = 0;  ///< in sound clusters
-  std::uint64_t leakedBytes = 0;  ///< on the disk, that no cluster uses
+  std::uint64_t leakedBytes = 0;  ///< on the disk, in leaked ranges
 
   [[nodiscard]] bool sound() const { return unsound == 0; }
   /// What only a person can mend, apart from origin.json; beside that nothing is repaired.
   [[nodiscard]] std::uint64_t hopeless() const { return hopeless_; }
   /// What `live` says, for people.
   [[nodiscard]] std::string_view state() const;
-  /// The same for programs: closed, in-use, killed, dropped, refused.
+  /// The same for programs: closed, in-use, killed, dropped, refused, unknown.
   [[nodiscard]] std::string_view stateName() const;
   [[nodiscard]] bool has(FindingKind kind) const;
   void add(const Finding& finding);
@@ -57,10 +58,11 @@ LoadedSession checkLockedSession(Folder& folder, LoadFor purpose, const Clock& c
 /// Files that a session no longer needs.
 std::vector<std::string> leftoverFiles(Folder& folder);
 
-/// A range of `data` that no cluster uses and that takes space on the disk.
+/// A range of `data` that no cluster uses and that takes space on the disk. Behind the last cluster
+/// there is none: that is where the next ones go.
 struct LeakedRange {
   std::uint64_t offset = 0;
-  std::uint64_t length = 0;  ///< up to the next cluster, or the end of the file
+  std::uint64_t length = 0;  ///< up to the next cluster
   std::uint64_t bytes = 0;   ///< on the disk
 };
 /// All of them, ascending. `session` must be sound.

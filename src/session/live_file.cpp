@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "session/live_fit.h"
 
 namespace netcow {
 namespace {
@@ -231,6 +232,13 @@ LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, Fi
   const std::string bootId(header.bootId, ::strnlen(header.bootId, sizeof header.bootId));
   const MetaLayout layout = layoutOf(meta);
   TableFile metaTables(metaFile, 0, layout);
+  const bool changing = (header.flags & LiveHeader::kMetaChanging) != 0;
+  LiveFit fit = LiveFit::newer;
+  const auto compare = [&] {
+    TableFile tables(*file, kLiveShift, layout);
+    checkRead(compareWithMeta(tables, metaTables, fit), folder, "live");
+    return fit;
+  };
   if (header.magic != kLiveMagic) {
     drop("its file `live` holds nothing");
   } else if (folder.bootId() != bootId) {
@@ -247,11 +255,21 @@ LiveFinding judgeLive(Folder& folder, const MetaHeader& meta, File& metaFile, Fi
            "belongs to another session: its `data` is another file; put the files back "
            "together, or " +
                emptyIt + " to go back to the last checkpoint");
+  } else if (compare() == LiveFit::torn) {
+    drop("the disk lost a part of `live`");
   } else if (!followsMeta(folder, header, *file, metaTables, layout)) {
     refuse("meta",
            "was changed by another program after netcow was killed; put the old `meta` back to "
            "keep netcow's state, or " +
                emptyIt + " to keep that program's");
+  } else if (fit == LiveFit::older && !changing) {
+    // `meta` is surely our own.
+    drop("the disk lost the newest part of `live`");
+  } else if (fit != LiveFit::newer) {
+    refuse("live",
+           "does not fit `meta`: the disk lost its newest part, or another program changed `meta` "
+           "after netcow was killed; put the files back that belong together, or " +
+               emptyIt + " to go on with `meta`");
   } else {
     finding.state = LiveState::trusted;
     finding.file = std::move(file);

@@ -111,7 +111,7 @@ std::error_code markSyncFailed(Folder& folder);
 /// What the opener of a session finds in `live`.
 enum class LiveState {
   absent,   ///< the session was closed cleanly
-  dropped,  ///< of another boot, unfinished, or after a failed sync: `meta` is the truth
+  dropped,  ///< of another boot, unfinished, torn, or after a failed sync: `meta` is the truth
   trusted,  ///< its tables lie on top of those in `meta`
   refused,  ///< neither it nor `meta` can be trusted without the other
 };

@@ -87,7 +87,10 @@ std::string recoverSession(Folder& folder, LoadedSession& loaded, const Clock& c
            loaded.whyDropped + "; all its " + std::to_string(clusters) +
            " local clusters count as not uploaded";
   }
-  check(markRecovering(folder), "cannot write " + folder.path() + "/live");
+  // What is dropped stays dropped, whatever `meta` becomes before a second try.
+  const bool dropped = loaded.live == LiveState::dropped;
+  check(dropped ? markSyncFailed(folder) : markRecovering(folder),
+        "cannot write " + folder.path() + "/live");
   writeBack(folder, loaded, clock);
   check(folder.remove("live"), "cannot remove " + folder.path() + "/live");
   check(folder.sync(), "cannot sync the folder " + folder.path());

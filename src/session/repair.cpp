@@ -22,14 +22,20 @@ class Repairer {
   void run() {
     LoadedSession session = checkLockedSession(folder_, LoadFor::repair, clock_, report_.before);
     if (mayChange(session)) {
+      const bool drops = session.live == LiveState::dropped;
       if (report_.before.has(FindingKind::notClosed)) {
         copyMeta(*session.meta);
+        if (drops) {
+          copyLive();
+        }
         report_.done.push_back(recoverSession(folder_, session, clock_));
         CheckReport closed;
         session = checkLockedSession(folder_, LoadFor::repair, clock_, closed);
       }
       mendTables(session);
-      giveBackSpace(session);
+      if (!drops) {  // what only `live` named looks unused now
+        giveBackSpace(session);
+      }
       removeLeftovers();
     }
     checkLockedSession(folder_, LoadFor::repair, clock_, report_.after);
@@ -49,42 +55,66 @@ class Repairer {
            report_.before.repairable > 0;
   }
 
-  /// Copies `meta` to a name of its own, holes and all, and makes the copy durable. Once.
   void copyMeta(File& meta) {
-    if (!report_.copy.empty()) {
-      return;
+    if (report_.copy.empty()) {
+      report_.copy = keepCopy(meta, "meta");
     }
+  }
+
+  /// Of a `live` that holds anything: a person may know better than to drop it.
+  void copyLive() {
+    std::unique_ptr<File> live;
+    std::uint64_t data = 0;
+    check(folder_.openReadOnly("live", live), "open", "live");
+    check(live->findData(0, data), "read", "live");
+    if (data != File::kNowhere) {
+      keepCopy(*live, "live");
+    }
+  }
+
+  /// Copies a file to a name of its own, holes and all, and makes the copy durable. Returns the
+  /// name.
+  std::string keepCopy(File& file, const std::string& of) {
     static_cast<void>(folder_.remove(kUnfinishedCopy));
     std::unique_ptr<File> copy;
     check(folder_.create(kUnfinishedCopy, copy), "create", kUnfinishedCopy);
-    copyContent(meta, *copy);
+    copyContent(file, of, *copy);
     check(copy->sync(), "sync", kUnfinishedCopy);
-    std::string name = "meta.before-repair";
-    std::unique_ptr<File> taken;
-    for (int i = 1; !folder_.openReadOnly(name, taken); ++i) {
-      name = "meta.before-repair." + std::to_string(i);
+    std::string name = of + ".before-repair";
+    for (int i = 1; isTaken(name); ++i) {
+      name = of + ".before-repair." + std::to_string(i);
     }
     check(folder_.rename(kUnfinishedCopy, name), "create", name);
     check(folder_.sync(), "sync the folder of", name);
-    report_.copy = name;
-    report_.done.push_back("kept a copy of the old `meta` as " + name);
+    report_.done.push_back("kept a copy of the old `" + of + "` as " + name);
+    return name;
   }
 
-  void copyContent(File& from, File& to) {
+  bool isTaken(const std::string& name) {
+    std::unique_ptr<File> file;
+    const auto error = folder_.openReadOnly(name, file);
+    if (error.value() == ENOENT) {
+      return false;
+    }
+    check(error, "look at", name);
+    return true;
+  }
+
+  void copyContent(File& from, const std::string& name, File& to) {
     std::uint64_t size = 0;
-    check(from.size(size), "read", "meta");
+    check(from.size(size), "read", name);
     std::vector<std::byte> buffer(1U << 20U);
     for (std::uint64_t at = 0; at < size;) {
       std::uint64_t begin = 0;
       std::uint64_t end = 0;
-      check(from.findData(at, begin), "read", "meta");
+      check(from.findData(at, begin), "read", name);
       if (begin >= size) {
         break;
       }
-      check(from.findHole(begin, end), "read", "meta");
+      check(from.findHole(begin, end), "read", name);
       end = std::min({std::max(end, begin + 1), size, begin + buffer.size()});
       const auto part = std::span(buffer).first(end - begin);
-      check(from.read(part, begin), "read", "meta");
+      check(from.read(part, begin), "read", name);
       check(to.write(part, begin), "write", kUnfinishedCopy);
       at = end;
     }

@@ -9,7 +9,12 @@
 // Repairing does only what loses nothing that was acknowledged:
 //   - a session that was not closed is recovered, as opening it does;
 //   - offsets of 0 become -1, and counters of the header what the tables tell;
-//   - space in `data` that no cluster uses is given back, and leftover files are removed.
+//   - space in `data` between clusters that no cluster uses is given back, and leftover files are
+//   removed.
+// A `live` that is dropped is kept under another name, and no space is given back in that run: what
+// only `live` named looks unused. Nor is any behind the last cluster, where the next ones go: it
+// may be what a newer `meta` than this one names.
+//
 // All of that relies on the tables being what they should be. Where anything is wrong that only a
 // backup can mend, nothing at all is changed: what looks unused or miscounted may then be what the
 // damaged part should name.

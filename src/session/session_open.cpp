@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/errors.h"
+#include "base/whole_io.h"
 #include "session/recovery.h"
 #include "session/session_parts.h"
 
@@ -122,15 +123,29 @@ void writeEmptySession(Folder& folder, const MetaHeader& header, const MetaLayou
   check(folder.sync(), "cannot sync the folder " + folder.path());
 }
 
+/// Makes a folder and those above it that are missing, so that a power cut takes none of them back.
+void makeFolder(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::vector<fs::path> changed;
+  for (fs::path made = fs::absolute(directory); !fs::exists(made, error);
+       made = made.parent_path()) {
+    changed.push_back(made.parent_path());
+  }
+  fs::create_directories(directory, error);
+  if (error) {
+    throwErrno(error.value(), "cannot make the session's folder " + directory);
+  }
+  for (const fs::path& folder : changed) {
+    syncFolder(folder);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Session> Session::create(const std::string& directory, const NewSession& settings,
                                          const Clock& clock) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) {
-    throwErrno(error.value(), "cannot make the session's folder " + directory);
-  }
+  makeFolder(directory);
   return create(openFolder(directory), settings, clock);
 }
 

@@ -39,6 +39,9 @@ void checkAndRepair(SimulatedMachine& machine) {
   demand(found.hopeless() == 0 || machine.changes == 0, "nothing is changed beside real damage");
   const auto after = openedCopy(machine, clock);
   demand(!before || after == before, "a repair changes nothing that can be read");
+  if (found.live == LiveState::dropped) {
+    repairSession(*openSimulatedFolder(machine), clock);  // gives back the space, and that is all
+  }
   const std::uint64_t changes = machine.changes;
   const RepairReport again = repairSession(*openSimulatedFolder(machine), clock);
   demand(machine.changes == changes && again.done.empty(), "a second repair finds nothing to do");

@@ -11,6 +11,7 @@
 #include "base/whole_io.h"
 #include "session/check.h"
 #include "session/damages.h"
+#include "session/live_file.h"
 #include "session/origin.h"
 #include "session/repair.h"
 #include "support/temporary_directory.h"
@@ -85,6 +86,13 @@ class Repair : public testing::Test {
     EXPECT_TRUE(filesOf(directory_) == files);
     return report;
   }
+  /// Content in all of the first cluster's place, which no cluster has any more.
+  void fillAndForgetFirstCluster() {
+    overwrite(path("data"), 1'310'720, std::vector<unsigned char>(1'310'720, 'g'));
+    std::vector<unsigned char> entry(64, 0);
+    std::fill_n(entry.begin(), 8, static_cast<unsigned char>(0xFF));
+    overwrite(path("meta"), 65'536, entry);
+  }
   std::string path(const std::string& name) { return directory_ + "/" + name; }
   std::string meta() { return readTextFile(path("meta")); }
 
@@ -150,22 +158,75 @@ TEST_F(Repair, TurnsOffsetsOfZeroIntoMinusOne) {
 }
 
 TEST_F(Repair, GivesSpaceBackThatNoClusterUses) {
+  fillAndForgetFirstCluster();
   const std::uint64_t before = bytesOnDisk(path("data"));
-  const std::string sound = readTextFile(path("data"));
-  {
-    // Odd ends: a file that is cut anywhere.
-    std::fstream data(path("data"), std::ios::in | std::ios::out | std::ios::binary);
-    data.seekp(5 * 1'310'720);
-    const std::string garbage(1'310'720 + 4'097, 'g');
-    data.write(garbage.data(), static_cast<std::streamsize>(garbage.size()));
-  }
+  const std::string sound = readTextFile(path("data")).substr(2 * 1'310'720);
   const CheckReport report = check(directory_);
   EXPECT_TRUE(report.sound());
-  EXPECT_GE(report.leakedBytes, 1'310'720U + 4'097U);
+  EXPECT_GE(report.leakedBytes, 1'310'720U);
   const RepairReport repaired = repairWhole();
   EXPECT_EQ(repaired.copy, "");
+  EXPECT_LE(bytesOnDisk(path("data")), before - 1'310'720U);
+  EXPECT_TRUE(readTextFile(path("data")).substr(2 * 1'310'720) == sound);
+}
+
+TEST_F(Repair, GivesBackNothingInARunThatDroppedLive) {
+  Session::open(directory_).reset();
+  ASSERT_FALSE(markSyncFailed(*openFolder(directory_)));
+  fillAndForgetFirstCluster();
+  const std::uint64_t before = bytesOnDisk(path("data"));
+  EXPECT_EQ(check(directory_).stateName(), "dropped");
+  EXPECT_TRUE(repair(directory_).after.has(FindingKind::leakedSpace));
   EXPECT_EQ(bytesOnDisk(path("data")), before);
-  EXPECT_TRUE(readTextFile(path("data")).substr(0, sound.size()) == sound);
+  repairWhole();
+  EXPECT_LT(bytesOnDisk(path("data")), before);
+}
+
+TEST_F(Repair, AfterAFailedSyncKeepsWhatOnlyLiveNamed) {
+  const std::string content(kBlockSize, 'w');
+  {
+    const auto session = Session::open(directory_);
+    ASSERT_FALSE(session->write(std::as_bytes(std::span(content)), 3 * kClusterSize));
+  }
+  ASSERT_FALSE(markSyncFailed(*openFolder(directory_)));
+  const std::string live = readTextFile(path("live"));
+  const RepairReport report = repairWhole();
+  EXPECT_EQ(report.after.localBlocks, 2U);
+  EXPECT_TRUE(readTextFile(path("live.before-repair")) == live);
+  // Who trusts it after all has everything.
+  fs::rename(path("live.before-repair"), path("live"));
+  fs::copy_file(path(report.copy), path("meta"), fs::copy_options::overwrite_existing);
+  overwrite(path("live"), 12, {0, 0, 0, 0});
+  const auto session = Session::open(directory_);
+  EXPECT_NE(session->recovery().find("whole"), std::string::npos) << session->recovery();
+  std::string found(kBlockSize, '\0');
+  ASSERT_TRUE(session->isLocal(3 * kBlocksPerCluster));
+  ASSERT_FALSE(session->readBlocks(3, 0, std::as_writable_bytes(std::span(found))));
+  EXPECT_TRUE(found == content);
+}
+
+TEST_F(Repair, OfAnOlderMetaTakesNothingOfWhatWasWrittenSince) {
+  const std::string older = meta();
+  const std::vector<std::byte> content(kBlockSize, std::byte{2});
+  {
+    const auto session = Session::open(directory_);
+    ASSERT_FALSE(session->write(content, 3 * kClusterSize));
+    ASSERT_FALSE(session->close());
+  }
+  const auto files = filesOf(directory_);
+  std::ofstream(path("meta"), std::ios::binary) << older;
+  repair(directory_);
+  std::ofstream(path("meta"), std::ios::binary) << files.at("meta");
+  EXPECT_TRUE(readTextFile(path("data")) == files.at("data"));
+}
+
+TEST_F(Repair, TakesNoNameForFreeThatItCannotOpen) {
+  fs::create_symlink("meta.before-repair", path("meta.before-repair"));  // ELOOP
+  overwrite(path("meta"), 44, {0});
+  const std::string before = meta();
+  EXPECT_THROW(repair(directory_), std::system_error);
+  EXPECT_TRUE(fs::is_symlink(path("meta.before-repair")));
+  EXPECT_TRUE(meta() == before);
 }
 
 TEST_F(Repair, GivesNoSpaceBackBesideDamage) {
@@ -234,6 +295,15 @@ TEST_F(Repair, IsRefusedWhileTheSessionIsInUse) {
   const CheckReport report = check(directory_);
   EXPECT_TRUE(report.inUse);
   EXPECT_TRUE(report.findings.empty());
+}
+
+TEST_F(Repair, IsNotToldOfASessionWithoutMetaThatItWasClosed) {
+  Session::open(directory_).reset();
+  fs::resize_file(path("meta"), 100);
+  EXPECT_EQ(check(directory_).stateName(), "unknown");
+  fs::remove(path("meta"));
+  EXPECT_EQ(check(directory_).stateName(), "unknown");
+  EXPECT_EQ(check(directory_).state(), "nobody can tell whether it was closed");
 }
 
 TEST_F(Repair, OfAReadOnlyFolderIsNotNeededToCheck) {

@@ -190,9 +190,16 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
     const RepairReport report = session.repair();
     const auto after = session.open();
     ASSERT_EQ(report.after.sound(), after.has_value()) << i;
+    // A run that drops `live` leaves space as it is, and the next one gives it back.
+    const bool dropped = checked.live == LiveState::dropped;
     if (before) {
-      ASSERT_TRUE(report.after.findings.empty()) << i << report.after.findings.front().what;
+      ASSERT_TRUE(report.after.findings.empty() ||
+                  (dropped && report.after.findings.front().kind == FindingKind::leakedSpace))
+          << i << report.after.findings.front().what;
       ASSERT_EQ(*before, *after) << i;
+    }
+    if (dropped) {
+      session.repair();
     }
     ASSERT_TRUE(session.repair().done.empty()) << i << ": a second repair found more to do";
     refused += before ? 0 : 1;
@@ -204,6 +211,18 @@ TEST(CheckAndRepair, AgreeWithLoadingAndChangeNothingThatCanBeRead) {
   EXPECT_GT(refused, 1'000 / kShare);
   EXPECT_GE(mended, 5 / kShare);
   EXPECT_GT(noted, 100 / kShare);
+}
+
+/// The simulated disk locks no file that is open for reading only, as NFS.
+TEST(CheckAndRepair, SeeASessionOnNfsThatIsInUse) {
+  SeededRandom random;
+  SimulatedMachine machine(random);
+  FakeClock clock;
+  const auto session = Session::create(
+      openSimulatedFolder(machine),
+      {.imageName = "image", .uploadUuid = "", .baseSize = kTableSpan, .maxImageSize = kTableSpan},
+      clock);
+  EXPECT_EQ(checkSession(*openSimulatedFolder(machine)).stateName(), "in-use");
 }
 
 /// Whatever is repaired, a kill or a power cut at any moment of it leaves the same content.

@@ -32,8 +32,9 @@ namespace {
 
 class SimulatedFile : public File {
  public:
-  SimulatedFile(SimulatedMachine& machine, SimulatedDisk::Number number, std::string name)
-      : machine_(machine), number_(number), name_(std::move(name)) {}
+  SimulatedFile(SimulatedMachine& machine, SimulatedDisk::Number number, std::string name,
+                bool readOnly = false)
+      : machine_(machine), number_(number), name_(std::move(name)), readOnly_(readOnly) {}
 
   ~SimulatedFile() override {
     SimulatedInode* const inode = machine_.disk.inode(number_);
@@ -163,6 +164,9 @@ class SimulatedFile : public File {
     if (const auto error = machine_.admit()) {
       return error;
     }
+    if (readOnly_) {
+      return errnoCode(EBADF);  // as NFS does
+    }
     if (inode().locked) {
       return errnoCode(EWOULDBLOCK);
     }
@@ -191,6 +195,7 @@ class SimulatedFile : public File {
   SimulatedMachine& machine_;
   const SimulatedDisk::Number number_;
   const std::string name_;
+  const bool readOnly_;
   bool locked_ = false;
 };
 
@@ -199,19 +204,11 @@ class SimulatedFolder : public Folder {
   explicit SimulatedFolder(SimulatedMachine& machine) : machine_(machine) {}
 
   std::error_code open(const std::string& name, std::unique_ptr<File>& file) override {
-    if (const auto error = machine_.admit()) {
-      return error;
-    }
-    const auto number = machine_.disk.find(name);
-    if (number == 0) {
-      return errnoCode(ENOENT);
-    }
-    file = std::make_unique<SimulatedFile>(machine_, number, name);
-    return {};
+    return openAs(name, false, file);
   }
 
   std::error_code openReadOnly(const std::string& name, std::unique_ptr<File>& file) override {
-    return open(name, file);
+    return openAs(name, true, file);
   }
 
   std::error_code create(const std::string& name, std::unique_ptr<File>& file) override {
@@ -265,6 +262,18 @@ class SimulatedFolder : public Folder {
   [[nodiscard]] std::string bootId() const override { return machine_.disk.bootId(); }
 
  private:
+  std::error_code openAs(const std::string& name, bool readOnly, std::unique_ptr<File>& file) {
+    if (const auto error = machine_.admit()) {
+      return error;
+    }
+    const auto number = machine_.disk.find(name);
+    if (number == 0) {
+      return errnoCode(ENOENT);
+    }
+    file = std::make_unique<SimulatedFile>(machine_, number, name, readOnly);
+    return {};
+  }
+
   SimulatedMachine& machine_;
   const std::string path_ = "simulated";
 };
