@@ -22,10 +22,9 @@ std::vector<std::byte> manyBlocks(std::uint64_t count, unsigned value) {
 
 class SpaceTest : public test::HookedSessionTest {};
 
-<<<<<<< HEAD
 /// A file with many extents takes a block of ext4 for their list, which counts as the file's.
 constexpr std::uint64_t kListOfExtents = kBlockSize;
-=======
+
 // --- usage ----------------------------------------------------------------------------------
 
 /// Against a look at each block.
@@ -73,7 +72,6 @@ TEST_F(SpaceTest, UsageTellsHowMuchTheLimitLeaves) {
   ASSERT_FALSE(session->usage(after));
   EXPECT_LE(after.freeBytes, before.freeBytes - 100 * kBlockSize);
 }
->>>>>>> fileops-mount
 
 // --- reserving ------------------------------------------------------------------------------
 
