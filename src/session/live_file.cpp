@@ -71,6 +71,10 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
   if (const auto error = readMetaSums(metaTables, created->metaAtStart_)) {
     return error;
   }
+  std::vector<TableIndex> indexes;
+  if (const auto error = metaTables.readL1(indexes)) {
+    return error;
+  }
   if (const auto error = created->writeSums()) {
     return error;
   }
@@ -94,16 +98,12 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
     return error;
   }
   // Last: on a full disk a session still opens, to be read and uploaded.
-  created->reserveTables(metaTables);
+  created->reserveTables(indexes);
   live = std::move(created);
   return {};
 }
 
-void LiveFile::reserveTables(TableFile& metaTables) {
-  std::vector<TableIndex> indexes;
-  if (metaTables.readL1(indexes)) {
-    return;
-  }
+void LiveFile::reserveTables(const std::vector<TableIndex>& indexes) {
   for (const TableIndex& index : indexes) {
     if (index != kNoTable && tables_.reserveTable(index)) {
       return;  // no room, or a file system that cannot

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "base/byte_order.h"
 #include "base/mutex.h"
@@ -90,7 +91,7 @@ class LiveFile {
   static std::error_code write(std::unique_ptr<File> file, Folder& folder, const MetaHeader& meta,
                                File& metaFile, File& dataFile, std::unique_ptr<LiveFile>& live);
   std::error_code writeSums();
-  void reserveTables(TableFile& metaTables);
+  void reserveTables(const std::vector<TableIndex>& indexes);
   std::error_code writeLiveHeader() NETCOW_REQUIRES(mutex_);
 
   std::unique_ptr<File> file_;

@@ -94,6 +94,7 @@ class SimulatedFile : public File {
   /// The disk has room for all, so only the call itself can fail.
   std::error_code reserve(std::uint64_t /*offset*/, std::uint64_t /*length*/) override {
     if (const auto error = machine_.admit(SimulatedMachine::Takes::space)) {
+      machine_.untold += !machine_.stopped() && name_.starts_with("live") ? 1 : 0;
       return error;
     }
     machine_.changed();

@@ -36,7 +36,8 @@ struct SimulatedMachine {
   std::uint64_t calls = 0;
   std::uint64_t changes = 0;
   std::uint64_t failures = 0;  ///< calls that failed
-  bool syncFailed = false;     ///< and it was the sync of a file
+  std::uint64_t untold = 0;  ///< of those, what nobody needs to be told: `live` got no space early
+  bool syncFailed = false;   ///< and it was the sync of a file
   [[nodiscard]] bool stopped() const { return changes >= stopAfter; }
 
   // For the files and folders.
