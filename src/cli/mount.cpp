@@ -125,7 +125,9 @@ class MountRun {
     if (const auto error = session_.session->close()) {
       spdlog::error("cannot close the session {}: {}; it is recovered when it is opened again",
                     command_.sessionDirectory, error.message());
-      return ExitStatus::failed;
+      if (outcome.status == ExitStatus::done) {
+        return ExitStatus::failed;
+      }
     }
     if (outcome.status == ExitStatus::done) {
       spdlog::info("{}", outcome.message);

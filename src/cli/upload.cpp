@@ -78,7 +78,11 @@ ExitStatus upload(const UploadCommand& command) {
     throw;
   }
   if (const auto error = session->close()) {
-    throwErrno(error.value(), "cannot close the session " + command.session);
+    const std::string what = "cannot close the session " + command.session;
+    if (outcome.status == ExitStatus::done) {
+      throwErrno(error.value(), what);
+    }
+    spdlog::error("{}: {}", what, error.message());
   }
   spdlog::log(outcome.status == ExitStatus::done ? spdlog::level::info : spdlog::level::err, "{}",
               outcome.message);

@@ -53,17 +53,22 @@ void checkSize(const std::string& base, std::uint64_t size, const Origin& origin
   }
 }
 
-void checkRevision(const std::string& base, const Origin& origin) {
+void checkName(const std::string& base, const Origin& origin) {
   const std::filesystem::path path(base);
   const auto name = parseImageFileName(path.filename().string());
   // A file may have been mounted under another name and number than its own.
   std::error_code ignored;
   const auto real = std::filesystem::canonical(path, ignored);
   const bool wasMounted = origin.source == "file://" + real.string();
-  if (name && origin.revision != 0 && name->revision != origin.revision && !wasMounted) {
-    throw UserError(base + " is called revision " + std::to_string(name->revision) +
-                    ", but the session was made from " + origin.imageName + " revision " +
-                    std::to_string(origin.revision) +
+  if (!name || origin.imageName.empty() || wasMounted) {
+    return;
+  }
+  const bool sameName = name->name == std::filesystem::path(origin.imageName).filename().string();
+  const bool sameRevision = origin.revision == 0 || name->revision == origin.revision;
+  if (!sameName || !sameRevision) {
+    throw UserError(base + " is called " + name->name + " revision " +
+                    std::to_string(name->revision) + ", but the session was made from " +
+                    origin.imageName + " revision " + std::to_string(origin.revision) +
                     "; name that one with --base, or give the file another name if it is the one");
   }
 }
@@ -156,7 +161,7 @@ void checkBaseFits(const std::string& base, const Session& session,
                     "made from with --base");
   }
   if (origin) {
-    checkRevision(base, *origin);
+    checkName(base, *origin);
   }
 }
 

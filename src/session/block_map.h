@@ -47,6 +47,16 @@ struct Cluster {
   }
   /// The first block in [from, end) whose bit is not `value`; `end` if there is none.
   [[nodiscard]] std::uint64_t runEnd(std::uint64_t from, std::uint64_t end, bool value) const;
+  /// The run of blocks in [from, end) that begins at `from` and is all local or all not. Never
+  /// empty, also while others publish bits: the first block is looked at once.
+  struct Run {
+    bool local;
+    std::uint64_t end;
+  };
+  [[nodiscard]] Run runFrom(std::uint64_t from, std::uint64_t end) const {
+    const bool local = isLocal(from);
+    return {local, runEnd(from + 1, end, local)};
+  }
   [[nodiscard]] ClusterBits loadBits() const;
   void publishBits(const ClusterBits& value);
 };

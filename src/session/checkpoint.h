@@ -38,6 +38,8 @@ class Checkpointer {
   /// meanwhile.
   [[nodiscard]] std::uint64_t begun() const { return begun_.load(); }
   [[nodiscard]] std::uint64_t ended() const { return ended_.load(); }
+  /// A sync has failed: none will succeed any more. Set before that one ends.
+  [[nodiscard]] bool failedForGood() const { return failedForGood_.load(); }
 
  private:
   struct Change {

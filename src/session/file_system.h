@@ -80,8 +80,6 @@ class Folder {
   virtual std::error_code rename(const std::string& from, const std::string& to) = 0;
   /// Makes the names survive a power cut.
   virtual std::error_code sync() = 0;
-  /// What may still be written to the file system; UINT64_MAX when that cannot be known.
-  [[nodiscard]] virtual std::uint64_t freeBytes() const { return UINT64_MAX; }
   /// For messages.
   [[nodiscard]] virtual const std::string& path() const = 0;
   /// The running kernel's boot id: unsynced state of another boot is never trusted.

@@ -93,8 +93,22 @@ std::error_code LiveFile::write(std::unique_ptr<File> file, Folder& folder, cons
   if (const auto error = folder.sync()) {
     return error;
   }
+  // Last: on a full disk a session still opens, to be read and uploaded.
+  created->reserveTables(metaTables);
   live = std::move(created);
   return {};
+}
+
+void LiveFile::reserveTables(TableFile& metaTables) {
+  std::vector<TableIndex> indexes;
+  if (metaTables.readL1(indexes)) {
+    return;
+  }
+  for (const TableIndex& index : indexes) {
+    if (index != kNoTable && tables_.reserveTable(index)) {
+      return;  // no room, or a file system that cannot
+    }
+  }
 }
 
 std::error_code LiveFile::writeSums() {

@@ -74,7 +74,8 @@ static_assert(offsetof(LiveHeader, version) == 8 && offsetof(LiveHeader, bootId)
 class LiveFile {
  public:
   /// Creates `live` for a session that has none, and makes its name survive a power cut: a later
-  /// opener must know that the session was open.
+  /// opener must know that the session was open. Takes the space of each table that `meta` has, as
+  /// far as there is room: so overwriting, discarding and what was reserved need none later.
   static std::error_code create(Folder& folder, const MetaHeader& meta, File& metaFile,
                                 File& dataFile, std::unique_ptr<LiveFile>& live);
 
@@ -95,6 +96,7 @@ class LiveFile {
   static std::error_code write(std::unique_ptr<File> file, Folder& folder, const MetaHeader& meta,
                                File& metaFile, File& dataFile, std::unique_ptr<LiveFile>& live);
   std::error_code writeSums();
+  void reserveTables(TableFile& metaTables);
   std::error_code writeLiveHeader() NETCOW_REQUIRES(mutex_);
 
   std::unique_ptr<File> file_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/loader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -21,6 +22,9 @@ class Loader {
   LoadedSession load() {
     if (openFiles() && readHeader() && checkData()) {
       readAllTables();
+      // It is the smallest size the image ever had. More would show the base where the image grew.
+      loaded_.header.validRemoteSize =
+          std::min<std::uint64_t>(loaded_.header.validRemoteSize, loaded_.header.imageSize);
     }
     return std::move(loaded_);
   }

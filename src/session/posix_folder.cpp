@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -45,10 +44,6 @@ class PosixFolder : public Folder {
   std::error_code sync() override { return resultOf(::fsync(fd_.get())); }
   [[nodiscard]] const std::string& path() const override { return path_; }
 
-  [[nodiscard]] std::uint64_t freeBytes() const override {
-    struct statvfs numbers = {};
-    return ::fstatvfs(fd_.get(), &numbers) < 0 ? UINT64_MAX : numbers.f_bavail * numbers.f_frsize;
-  }
   [[nodiscard]] std::string bootId() const override {
     std::string id = readTextFile("/proc/sys/kernel/random/boot_id");
     while (!id.empty() && id.back() == '\n') {

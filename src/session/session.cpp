@@ -67,8 +67,13 @@ std::error_code Session::setSizes(std::uint64_t imageSize, std::uint64_t validRe
     return errnoCode(EFBIG);
   }
   const std::uint64_t visible = std::min(validRemoteSize, this->validRemoteSize());
+  const bool lessOfTheBase = visible < this->validRemoteSize();
   parts_->spaceMayReach(imageSize);
-  return parts_->header.setSizes(imageSize, visible);
+  const auto error = parts_->header.setSizes(imageSize, visible);
+  if (lessOfTheBase) {
+    parts_->countCovered();
+  }
+  return error;
 }
 
 std::error_code Session::checkpoint() {

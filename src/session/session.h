@@ -189,9 +189,13 @@ class Session {
   struct Snapshot {
     std::uint64_t changes = 0;  ///< the change counter: hand it back to acknowledge()
     ClusterBits bits;
+    /// Why it must not be sent: EIO when the disk fails, for good after a failed sync; anything
+    /// else (no room) when the next checkpoint may succeed.
+    std::error_code notDurable;
   };
   /// Read before the content: what changes after it leaves the cluster dirty. Its blocks survive a
-  /// power cut, which may take a checkpoint: the server keeps for good what it was sent.
+  /// power cut, which may take a checkpoint: the server keeps for good what it was sent. Where
+  /// that checkpoint fails, `notDurable` tells.
   [[nodiscard]] Snapshot snapshot(std::uint64_t cluster) const;
   /// Reads a run of local blocks of one cluster, numbered within it; buffer.size() bytes.
   [[nodiscard]] std::error_code readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,

@@ -30,8 +30,8 @@ Session::Run Session::runAt(std::uint64_t offset, std::uint64_t length) const {
     run.length = piece.length;
     return run;
   }
-  run.local = cluster->isLocal(piece.firstBlock());
-  const std::uint64_t end = cluster->runEnd(piece.firstBlock(), piece.endBlock(), run.local);
+  const auto [local, end] = cluster->runFrom(piece.firstBlock(), piece.endBlock());
+  run.local = local;
   run.length = std::min(piece.within + piece.length, end * kBlockSize) - piece.within;
   if (run.local) {
     run.dataOffset = placeOf(*cluster) + piece.within;

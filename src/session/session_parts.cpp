@@ -18,6 +18,7 @@ Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded
       tables(*map, *metaFile, *live, layoutOf(loaded.header), sessionClock),
       checkpointer(*map, tables, header, data, *metaFile, *live, layoutOf(loaded.header),
                    sessionClock) {
+  countCovered();
   map->forEachAllocated([this](std::uint64_t number, const Cluster& cluster) {
     if (cluster.dirty) {
       dirtyQueue.add(number, Clock::Time(Clock::Time::duration(cluster.changedAt.load())));
@@ -45,6 +46,7 @@ std::error_code Session::Parts::commitBits(std::uint64_t cluster, Cluster& state
   if (const auto error = tables.save(cluster, state, bits, true)) {
     return error;
   }
+  coveredBlocks += coveredIn(cluster, bits) - coveredIn(cluster, state.loadBits());
   state.publishBits(bits);
   if (!state.dirty.exchange(true)) {
     dirtyQueue.add(cluster, clock.now());

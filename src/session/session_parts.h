@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "session/checkpoint.h"
 #include "session/dirty_clusters.h"
@@ -29,6 +30,8 @@ struct Session::Parts {
   SessionTables tables;
   Checkpointer checkpointer;
   DirtyClusters dirtyQueue;
+  /// Local blocks of the part of the base that is visible.
+  std::atomic<std::uint64_t> coveredBlocks = 0;
   /// What lies behind it in the image has no space in `data`; at first that is not known.
   std::atomic<std::uint64_t> spaceEnd = UINT64_MAX;
 
@@ -72,6 +75,11 @@ struct Session::Parts {
   std::error_code writeNewBlocks(std::uint64_t cluster, std::uint64_t within,
                                  std::span<const std::byte> bytes);
 
+  /// How many of `bits` lie in the part of the base that is visible.
+  [[nodiscard]] std::uint64_t coveredIn(std::uint64_t cluster, const ClusterBits& bits) const;
+  /// Sets coveredBlocks anew, for another validRemoteSize. Nothing may become local meanwhile.
+  void countCovered();
+
   /// Makes `bits` the local blocks of a cluster, and makes it dirty: its entry is in `live` before
   /// the bits are published. The caller holds the cluster's stripe.
   std::error_code commitBits(std::uint64_t cluster, Cluster& state, const ClusterBits& bits);
@@ -79,8 +87,12 @@ struct Session::Parts {
   /// Session::zero() for a part of one cluster, of which the base reaches `baseEnd` blocks.
   std::error_code zero(const Piece& piece, std::uint64_t baseEnd);
 
-  /// Session::reserve() for a part of one cluster.
-  std::error_code reserve(const Piece& piece);
+  /// Session::reserve() for a part of one cluster. Adds to `added` what is not local and had no
+  /// space before.
+  std::error_code reserve(const Piece& piece, std::vector<Piece>& added);
+  /// Adds the parts of a run of blocks, in a cluster at `place`, that have no space in `data`.
+  std::error_code addWithoutSpace(const Piece& run, std::uint64_t place,
+                                  std::vector<Piece>& found) const;
   /// How much of a range of the image has no space in `data`.
   std::error_code spaceMissing(std::uint64_t begin, std::uint64_t end, std::uint64_t& bytes) const;
   /// Gives back what was reserved for blocks that are not local.

@@ -9,6 +9,7 @@
 // which sizes still can come back.
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "base/errors.h"
 #include "session/piece.h"
@@ -16,7 +17,25 @@
 
 namespace netcow {
 
-std::error_code Session::Parts::reserve(const Piece& piece) {
+std::error_code Session::Parts::addWithoutSpace(const Piece& run, std::uint64_t place,
+                                                std::vector<Piece>& found) const {
+  std::uint64_t bytes = 0;
+  if (const auto error = data.spaceIn(place + run.within, run.length, bytes)) {
+    return error;
+  }
+  if (bytes == 0) {
+    found.push_back(run);
+  }
+  if (bytes == 0 || bytes >= run.length || run.length <= kBlockSize) {
+    return {};
+  }
+  const std::uint64_t half = roundUp(run.length / 2, kBlockSize);
+  const auto error = addWithoutSpace({run.cluster, run.within, half}, place, found);
+  return error ? error
+               : addWithoutSpace({run.cluster, run.within + half, run.length - half}, place, found);
+}
+
+std::error_code Session::Parts::reserve(const Piece& piece, std::vector<Piece>& added) {
   const MutexLock lock(map->stripe(piece.cluster));
   Cluster* state = nullptr;
   if (const auto error = allocate(piece.cluster, state)) {
@@ -25,6 +44,15 @@ std::error_code Session::Parts::reserve(const Piece& piece) {
   if (const auto error =
           tables.save(piece.cluster, *state, state->loadBits(), state->dirty.load())) {
     return error;
+  }
+  std::uint64_t block = state->runEnd(piece.firstBlock(), piece.endBlock(), true);
+  while (block < piece.endBlock()) {
+    const std::uint64_t end = state->runEnd(block, piece.endBlock(), false);
+    const Piece run{piece.cluster, block * kBlockSize, (end - block) * kBlockSize};
+    if (const auto error = addWithoutSpace(run, placeOf(*state), added)) {
+      return error;
+    }
+    block = state->runEnd(end, piece.endBlock(), true);
   }
   return data.reserve(placeOf(*state) + piece.within, piece.length);
 }
@@ -68,16 +96,17 @@ std::error_code Session::reserve(std::uint64_t offset, std::uint64_t length) {
   std::uint64_t missing = 0;
   std::error_code error = parts_->spaceMissing(begin, end, missing);
   error = error ? error : parts_->data.checkRoom(missing);
+  std::vector<Piece> added;
   std::uint64_t at = begin;
   while (at < end && !error) {
     const Piece piece = firstPiece(at, end - at);
-    error = parts_->reserve(piece);
+    error = parts_->reserve(piece, added);
     at += piece.length;
   }
-  for (std::uint64_t undo = begin; error && undo < at;) {
-    const Piece piece = firstPiece(undo, at - undo);
-    parts_->giveBackReserved(piece);
-    undo += piece.length;
+  if (error) {
+    for (const Piece& piece : added) {
+      parts_->giveBackReserved(piece);
+    }
   }
   return error;
 }
@@ -169,8 +198,7 @@ std::error_code Session::Parts::extentAt(std::uint64_t offset, std::uint64_t len
                                          DataFile::Extent& extent) const {
   if (const Cluster* const state = map->find(offset / kClusterSize)) {
     const Piece piece = firstPiece(offset, length);
-    const bool local = state->isLocal(piece.firstBlock());
-    const std::uint64_t end = state->runEnd(piece.firstBlock(), piece.endBlock(), local);
+    const auto [local, end] = state->runFrom(piece.firstBlock(), piece.endBlock());
     length = (end - piece.firstBlock()) * kBlockSize;
     if (local) {
       return data.extentAt(placeOf(*state) + piece.within, length, extent);

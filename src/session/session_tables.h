@@ -29,6 +29,14 @@ class SessionTables {
   /// checkpoint. The caller holds the cluster's stripe, and publishes both only on success.
   std::error_code save(std::uint64_t cluster, Cluster& state, const ClusterBits& bits, bool dirty);
 
+  /// Runs `publish` while no table is copied to `live`: whoever copies one sees all that it
+  /// publishes, or nothing. The caller may hold a stripe.
+  template <class Publish>
+  void publishAtOnce(Publish publish) {
+    const MutexLock lock(tablesMutex_);
+    publish();
+  }
+
   /// One behind the last table in use.
   [[nodiscard]] std::int32_t nextTable() const;
 

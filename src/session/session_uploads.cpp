@@ -59,10 +59,11 @@ Session::Snapshot Session::snapshot(std::uint64_t cluster) const {
     snapshot.bits = state.loadBits();
     durable = !state.needsCheckpoint && parts_->checkpointer.begun() == checkpoints;
   }
-  // A server never forgets a block that it was sent; so no power cut may take one back here. If
-  // this fails the disk does, and what the server gets may be all that will be left.
-  if (!durable) {
-    static_cast<void>(parts_->checkpointer.run());
+  // A server never forgets a block that it was sent; so nothing may take one back here: no power
+  // cut, and no opener who goes back to the last checkpoint because a sync had failed. After that
+  // needsCheckpoint tells nothing: the checkpoint that failed has cleared it.
+  if (!durable || parts_->checkpointer.failedForGood()) {
+    snapshot.notDurable = parts_->checkpointer.run();
   }
   return snapshot;
 }
@@ -79,16 +80,21 @@ bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
   const MutexLock lock(parts_->map->stripe(cluster));
   ++state.uploads;
   state.fails = 0;
-  bool clean = state.changes.load() == changes;
-  if (clean) {
-    state.dirty.store(false);
+  bool clean = false;
+  // Another cluster's change may copy the whole table to `live`, and must not find the cluster
+  // called clean for the moment of the second look: a writer that saw it dirty trusts `live`.
+  parts_->tables.publishAtOnce([&] {
     if (state.changes.load() != changes) {
-      clean = false;
+      return;
+    }
+    state.dirty.store(false);
+    clean = state.changes.load() == changes;
+    if (!clean) {
       // A writer came in between; if it saw `dirty` cleared it waits for the stripe and finds it
       // set again.
       state.dirty.store(true);
     }
-  }
+  });
   // An entry that cannot be written leaves the cluster dirty on disk: it is sent once more after
   // a crash, and nothing is lost.
   static_cast<void>(parts_->tables.save(cluster, state, state.loadBits(), !clean));

@@ -5,27 +5,42 @@
 
 namespace netcow {
 
-/// Costs by how much is local: 10 ns a cluster, 10 ms for a terabyte.
-std::error_code Session::usage(Usage& usage) const {
-  const std::uint64_t visible = std::min(validRemoteSize(), imageSize());
-  const std::uint64_t visibleBlocks = divideRoundingUp(visible, kBlockSize);
+std::uint64_t Session::Parts::coveredIn(std::uint64_t cluster, const ClusterBits& bits) const {
+  const std::uint64_t visible = divideRoundingUp(header.validRemoteSize(), kBlockSize);
+  const std::uint64_t first = cluster * kBlocksPerCluster;
+  if (first >= visible) {
+    return 0;
+  }
+  std::uint64_t covered = bits.count();
+  for (std::uint64_t block = visible; block < first + kBlocksPerCluster; ++block) {
+    covered -= bits.test(block - first) ? 1U : 0U;
+  }
+  return covered;
+}
+
+void Session::Parts::countCovered() {
   std::uint64_t covered = 0;
-  parts_->map->forEachAllocated([&](std::uint64_t cluster, const Cluster& state) {
-    const std::uint64_t first = cluster * kBlocksPerCluster;
-    if (first >= visibleBlocks) {
-      return;
-    }
-    const ClusterBits bits = state.loadBits();
-    covered += bits.count();
-    for (std::uint64_t block = visibleBlocks; block < first + kBlocksPerCluster; ++block) {
-      covered -= bits.test(block - first) ? 1U : 0U;
-    }
+  map->forEachAllocated([&](std::uint64_t cluster, const Cluster& state) {
+    covered += coveredIn(cluster, state.loadBits());
   });
+  coveredBlocks.store(covered);
+}
+
+std::error_code Session::usage(Usage& usage) const {
   std::uint64_t allocated = 0;
-  const auto error = parts_->dataFile->allocatedBytes(allocated);
-  usage.dataBytes = (visibleBlocks - covered) * kBlockSize + allocated;
-  usage.freeBytes = std::min(parts_->folder->freeBytes(), parts_->data.roomBelowLimit(allocated));
-  return error;
+  if (const auto error = parts_->dataFile->allocatedBytes(allocated)) {
+    return error;
+  }
+  std::uint64_t freeOnDisk = 0;
+  if (const auto error = parts_->dataFile->freeBytes(freeOnDisk)) {
+    return error;
+  }
+  const std::uint64_t visible = divideRoundingUp(validRemoteSize(), kBlockSize);
+  const std::uint64_t covered = std::min(visible, parts_->coveredBlocks.load());
+  const std::uint64_t magic = std::min(allocated, kBlockSize);  // the first block of `data`
+  usage.dataBytes = (visible - covered) * kBlockSize + allocated - magic;
+  usage.freeBytes = std::min(freeOnDisk, parts_->data.roomBelowLimit(allocated));
+  return {};
 }
 
 }  // namespace netcow

@@ -75,8 +75,7 @@ std::error_code planZero(const DataFile& data, const Cluster& state, const Piece
   plan.bits = state.loadBits();
   std::uint64_t block = piece.firstBlock();
   while (block < piece.endBlock()) {
-    const bool local = state.isLocal(block);
-    const std::uint64_t end = state.runEnd(block, piece.endBlock(), local);
+    const auto [local, end] = state.runFrom(block, piece.endBlock());
     if (local) {
       if (const auto error = planLocal(data, placeOf(state), {block, end}, plan)) {
         return error;

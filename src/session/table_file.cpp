@@ -45,6 +45,10 @@ std::error_code TableFile::writeTable(std::int32_t index, const TableEntries& en
   return file_.write(bytesOf(entries), tablePlace(index));
 }
 
+std::error_code TableFile::reserveTable(std::int32_t index) {
+  return file_.reserve(tablePlace(index), kTableBytes);
+}
+
 std::error_code TableFile::writeEntry(std::int32_t index, std::uint64_t entryInTable,
                                       const ClusterEntry& entry) {
   return file_.write(bytesOf(entry), tablePlace(index) + entryInTable * sizeof entry);

@@ -30,6 +30,8 @@ class TableFile {
 
   std::error_code readTable(std::int32_t index, TableEntries& entries);
   std::error_code writeTable(std::int32_t index, const TableEntries& entries);
+  /// Takes the space of a table that may be written later; see File::reserve().
+  std::error_code reserveTable(std::int32_t index);
   std::error_code writeEntry(std::int32_t index, std::uint64_t entryInTable,
                              const ClusterEntry& entry);
 

@@ -27,6 +27,8 @@ class UploadBody {
   [[nodiscard]] std::uint64_t size() const;
   /// The change counter to acknowledge once this body has arrived.
   [[nodiscard]] std::uint64_t changes() const { return snapshot_.changes; }
+  /// Why it must not be sent; see Session::Snapshot.
+  [[nodiscard]] std::error_code notDurable() const { return snapshot_.notDurable; }
 
   /// Puts the next bytes into `buffer`; `used` is how many, 0 only at the end.
   std::error_code read(std::span<std::byte> buffer, std::size_t& used);

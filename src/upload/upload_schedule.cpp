@@ -52,6 +52,10 @@ void UploadSchedule::arrived(std::uint64_t cluster) {
 
 void UploadSchedule::failed(std::uint64_t cluster) {
   --inFlight_;
+  postpone(cluster);
+}
+
+void UploadSchedule::postpone(std::uint64_t cluster) {
   const auto now = clock_.now();
   const std::uint32_t failures = ++failures_[cluster];
   waiting_[cluster] = now + (finalPass_ ? backoffAfter(failures, rules_) : rules_.retryMounted);

@@ -57,6 +57,8 @@ class UploadSchedule {
   void started();
   void arrived(std::uint64_t cluster);
   void failed(std::uint64_t cluster);
+  /// A cluster that cannot be sent for now: as failed(), but it was not started.
+  void postpone(std::uint64_t cluster);
   /// The upload ended because the server wants a pause: neither arrived nor failed.
   void sentBack();
   /// The server asked for a pause, with whatever answer.

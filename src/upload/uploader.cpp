@@ -2,6 +2,7 @@
 #include "upload/uploader.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/logging.h"
@@ -174,13 +175,29 @@ void Uploader::startUploads() {
     }
     if (*cluster * kClusterSize >= session_.imageSize()) {
       skip(*cluster);
+      continue;
+    }
+    auto call = requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter);
+    if (const auto error = call->body().notDurable()) {
+      holdBack(*cluster, error);
     } else {
-      client_.start(UploadClient::Purpose::update,
-                    requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter),
-                    *cluster);
+      client_.start(UploadClient::Purpose::update, std::move(call), *cluster);
       schedule_.started();
     }
   }
+}
+
+void Uploader::holdBack(std::uint64_t cluster, const std::error_code& error) {
+  if (error.value() == EIO) {
+    session_.returnDirty(cluster);
+    stopUploads("the session cannot be made durable (" + error.message() +
+                "), so nothing more of it is sent, and the next mount may go back to the last "
+                "checkpoint; check the disk");
+    return;
+  }
+  schedule_.postpone(cluster);
+  complain("cluster " + std::to_string(cluster) + " waits until the session " +
+           session_.directory() + " can be made durable: " + error.message());
 }
 
 void Uploader::skip(std::uint64_t cluster) {
@@ -249,6 +266,10 @@ void Uploader::refuse(std::uint64_t cluster, const std::string& problem) {
   schedule_.sentBack();
   session_.failUpload(cluster);
   session_.returnDirty(cluster);
+  stopUploads(problem);
+}
+
+void Uploader::stopUploads(const std::string& problem) {
   schedule_.stop();
   if (refusal_.empty()) {
     refusal_ = problem;

@@ -29,7 +29,8 @@
 //
 // Guarantees: a cluster counts as clean only when the server has acknowledged everything written
 // to it; the merge is asked only when no cluster is dirty and a checkpoint has succeeded, and
-// never again once it was accepted, unless the server tells that it failed. A writer never waits
+// never again once it was accepted, unless the server tells that it failed. Nothing is sent that
+// the session could lose again: once it cannot be made durable, uploads stop. A writer never waits
 // for an upload.
 namespace netcow {
 
@@ -90,11 +91,13 @@ class Uploader {
   void obeyWishes();
   void startUploads();
   void skip(std::uint64_t cluster);
+  void holdBack(std::uint64_t cluster, const std::error_code& error);
   void handle(const UploadClient::Finished& finished);
   void handleUpdate(const UploadClient::Finished& finished);
   void handleMerge(const UploadClient::Finished& finished);
   void fail(std::uint64_t cluster, const HttpAnswer& answer);
   void refuse(std::uint64_t cluster, const std::string& problem);
+  void stopUploads(const std::string& problem);
   void giveBack(bool everything);
   void endFinalPass();
   void beginMerge();

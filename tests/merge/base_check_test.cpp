@@ -189,9 +189,14 @@ TEST_F(FittingBase, WithoutAnOriginIsNotSmallerThanWhatIsVisible) {
   EXPECT_THAT(without(4096), HasSubstr("smaller"));
 }
 
+TEST_F(FittingBase, IsNotCalledAnotherImage) {
+  EXPECT_THAT(check("mac.r3"), HasSubstr("called mac revision 3, but the session was made from "
+                                         "rooms/pc revision 3"));
+  EXPECT_EQ(check("copy of pc"), "");
+}
+
 TEST_F(FittingBase, IsNotCalledAnotherRevision) {
   EXPECT_EQ(check("pc.r3"), "");
-  EXPECT_EQ(check("copy-of-pc.r3"), "");
   EXPECT_EQ(check("pc.raw"), "");
   EXPECT_EQ(check("pc.r03"), "") << "no number of a revision begins with 0";
   EXPECT_THAT(check("pc.r2"), HasSubstr("revision 2, but the session was made from rooms/pc "

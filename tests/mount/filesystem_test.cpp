@@ -9,11 +9,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 
+#include "base/errors.h"
 #include "gated_source.h"
 #include "recording_fuse.h"
+#include "session/hooked_folder.h"
 #include "support/temporary_directory.h"
 
 namespace netcow {
@@ -44,7 +47,9 @@ class FilesystemTest : public testing::Test {
       settings.imageName = "test";
       settings.baseSize = kBaseSize;
       settings.maxImageSize = kMaxSize;
-      session_ = Session::create(folder_ / "session", settings);
+      std::filesystem::create_directory(folder_ / "session");
+      session_ = Session::create(test::openHookedFolder(folder_ / "session", hook_), settings,
+                                 Clock::system());
     }
     image_ = std::make_unique<Image>(source_, session_.get());
     filesystem_ = std::make_unique<Filesystem>(*image_, memory_, ConnectionLimits{}, [this] {
@@ -143,6 +148,8 @@ class FilesystemTest : public testing::Test {
   static constexpr fuse_ino_t kStatus = Filesystem::kStatusInode;
   const fuse_lowlevel_ops& ops_ = Filesystem::operations();
   TemporaryDirectory folder_;
+  /// Decides which calls of the session's files fail.
+  test::FileHook hook_ = [](const test::FileCall&) { return std::error_code{}; };
   GatedSource source_{kBaseSize};
   std::unique_ptr<Session> session_;
   std::unique_ptr<Image> image_;
@@ -390,6 +397,18 @@ TEST_F(FilesystemTest, MakesACheckpointWhenTheLastWriterCloses) {
   const Answer last = flush(second);
   EXPECT_EQ(last.code, 0);
   EXPECT_NE(last.thread, std::this_thread::get_id()) << "a sync may block";
+  EXPECT_FALSE(session_->needsCheckpoint());
+}
+
+TEST_F(FilesystemTest, TellsTheLastWriterWhoClosesThatTheCheckpointFailed) {
+  const fuse_file_info writer = openCached();
+  EXPECT_EQ(write("x", 0, writer).count, 1U);
+  hook_ = [](const test::FileCall& call) {
+    return call.file == "meta" ? errnoCode(ENOSPC) : std::error_code{};
+  };
+  EXPECT_EQ(flush(writer).code, ENOSPC);
+  hook_ = [](const test::FileCall&) { return std::error_code{}; };
+  EXPECT_EQ(flush(writer).code, 0) << "the next one writes it all again";
   EXPECT_FALSE(session_->needsCheckpoint());
 }
 

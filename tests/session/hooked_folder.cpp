@@ -45,7 +45,10 @@ class HookedFile : public File {
     const auto error = ask(FileCall::Kind::resize, 0, size);
     return error ? error : file_->resize(size);
   }
-  std::error_code sync() override { return file_->sync(); }
+  std::error_code sync() override {
+    const auto error = ask(FileCall::Kind::sync, 0, 0);
+    return error ? error : file_->sync();
+  }
   std::error_code size(std::uint64_t& bytes) override { return file_->size(bytes); }
   std::error_code findData(std::uint64_t offset, std::uint64_t& found) override {
     return file_->findData(offset, found);

@@ -12,7 +12,7 @@ namespace netcow::test {
 
 /// What a hook is asked about, and how to answer otherwise.
 struct FileCall {
-  enum class Kind { write, punch, reserve, resize, create, freeBytes };
+  enum class Kind { write, punch, reserve, resize, sync, create, freeBytes };
   Kind kind;
   std::string file;
   std::uint64_t offset = 0;

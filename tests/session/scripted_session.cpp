@@ -253,9 +253,8 @@ void ScriptedSession::beginUpload() {
   if (!cluster) {
     return;
   }
-  const std::uint64_t failures = machine.failures;
   const Session::Snapshot snapshot = session->snapshot(*cluster);
-  if (machine.stopped() || machine.syncFailed || machine.failures > failures) {
+  if (machine.stopped() || snapshot.notDurable) {
     session->returnDirty(*cluster);
     return;
   }

@@ -22,6 +22,59 @@ std::vector<std::byte> manyBlocks(std::uint64_t count, unsigned value) {
 
 class SpaceTest : public test::HookedSessionTest {};
 
+<<<<<<< HEAD
+/// A file with many extents takes a block of ext4 for their list, which counts as the file's.
+constexpr std::uint64_t kListOfExtents = kBlockSize;
+=======
+// --- usage ----------------------------------------------------------------------------------
+
+/// Against a look at each block.
+TEST_F(SpaceTest, UsageCountsTheBaseWhereNothingCoversItAndWhatDataTakes) {
+  SeededRandom random;
+  constexpr std::uint64_t kBlocks = 4 * kBlocksPerCluster;
+  auto session = create(kBlocks * kBlockSize - 5000);
+  for (int step = 0; step < 400; ++step) {
+    const std::uint64_t block = random.between(0, kBlocks - 12);
+    const std::uint64_t count = random.between(1, 10);
+    const std::uint64_t choice = random.between(0, 99);
+    bool filled = false;
+    if (choice < 50) {
+      ASSERT_FALSE(session->write(manyBlocks(count, 1), block * kBlockSize));
+    } else if (choice < 70) {
+      ASSERT_FALSE(session->fill(block, blockOf(2), filled));
+    } else if (choice < 90) {
+      ASSERT_FALSE(session->zero(block * kBlockSize, count * kBlockSize));
+    } else if (choice < 92) {
+      const std::uint64_t visible = random.between(0, session->validRemoteSize());
+      ASSERT_FALSE(session->setSizes(kBlocks * kBlockSize, visible));
+    } else if (choice < 95) {
+      ASSERT_FALSE(session->close());
+      session.reset();
+      session = open();
+    }
+    std::uint64_t bare = 0;
+    for (std::uint64_t n = 0; n * kBlockSize < session->validRemoteSize(); ++n) {
+      bare += session->isLocal(n) ? 0U : 1U;
+    }
+    Session::Usage usage;
+    ASSERT_FALSE(session->usage(usage));
+    ASSERT_EQ(usage.dataBytes + kBlockSize, bare * kBlockSize + allocated()) << "step " << step;
+  }
+}
+
+TEST_F(SpaceTest, UsageTellsHowMuchTheLimitLeaves) {
+  const auto session = create();
+  session->limitLocal(10 * kClusterSize);
+  Session::Usage before;
+  ASSERT_FALSE(session->usage(before));
+  EXPECT_LE(before.freeBytes, 10 * kClusterSize - kBlockSize);
+  ASSERT_FALSE(session->write(manyBlocks(100, 1), 0));
+  Session::Usage after;
+  ASSERT_FALSE(session->usage(after));
+  EXPECT_LE(after.freeBytes, before.freeBytes - 100 * kBlockSize);
+}
+>>>>>>> fileops-mount
+
 // --- reserving ------------------------------------------------------------------------------
 
 TEST_F(SpaceTest, ReservingTakesSpaceAndChangesNothingElse) {
@@ -62,6 +115,44 @@ TEST_F(SpaceTest, WritesToWhatWasReservedFindRoomOnAFullDisk) {
   EXPECT_EQ(localBlock(*session, 9), blockOf(3));
 }
 
+/// The first change of a mount copies a table to `live`.
+TEST_F(SpaceTest, ASessionOpenedBeforeTheDiskWasFullCanBeOverwrittenAndDiscarded) {
+  auto session = create();
+  ASSERT_FALSE(session->write(manyBlocks(10, 1), 0));
+  ASSERT_FALSE(session->write(manyBlocks(10, 1), kTableSpan));
+  ASSERT_FALSE(session->reserve(2 * kTableSpan, kBlockSize));
+  uploadAll(*session);
+  ASSERT_FALSE(session->close());
+  session.reset();
+  session = open();
+  hook_ = test::whenDiskIsFull;
+  EXPECT_FALSE(session->write(blockOf(2), 0));
+  EXPECT_FALSE(session->zero(kTableSpan, 10 * kBlockSize));
+  EXPECT_FALSE(session->write(blockOf(3), 2 * kTableSpan));
+  EXPECT_FALSE(session->checkpoint());
+  EXPECT_EQ(localBlock(*session, 0), blockOf(2));
+  EXPECT_EQ(localBlock(*session, kTableSpan / kBlockSize), blockOf(0));
+  EXPECT_EQ(localBlock(*session, 2 * kTableSpan / kBlockSize), blockOf(3));
+}
+
+TEST_F(SpaceTest, ASessionOpenedWithoutRoomForItsTablesIsReadAndUploaded) {
+  auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  ASSERT_FALSE(session->close());
+  session.reset();
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::reserve ? errnoCode(ENOSPC) : std::error_code{};
+  };
+  session = open();
+  hook_ = test::whenDiskIsFull;
+  EXPECT_EQ(localBlock(*session, 0), blockOf(1));
+  EXPECT_EQ(session->write(blockOf(2), kBlockSize).value(), ENOSPC);
+  uploadAll(*session);
+  hook_ = nullptr;
+  EXPECT_FALSE(session->write(blockOf(2), kBlockSize));
+  EXPECT_TRUE(anyDirty(*session));
+}
+
 TEST_F(SpaceTest, ReservingWhatDoesNotFitGivesBackWhatItTook) {
   const auto session = create();
   ASSERT_FALSE(session->write(manyBlocks(320, 1), kClusterSize));
@@ -73,10 +164,24 @@ TEST_F(SpaceTest, ReservingWhatDoesNotFitGivesBackWhatItTook) {
     return third ? errnoCode(ENOSPC) : std::error_code{};
   };
   EXPECT_EQ(session->reserve(0, 4 * kClusterSize).value(), ENOSPC);
-  EXPECT_LE(allocated(), before);
+  EXPECT_LE(allocated(), before + kListOfExtents);
   hook_ = nullptr;
   EXPECT_EQ(localBlock(*session, kBlocksPerCluster + 319), blockOf(1));
   EXPECT_FALSE(session->reserve(0, 4 * kClusterSize));
+}
+
+TEST_F(SpaceTest, ReservingWhatDoesNotFitKeepsWhatWasReservedBefore) {
+  const auto session = create();
+  const std::uint64_t earlier = 100 * kBlockSize;
+  ASSERT_FALSE(session->reserve(50 * kBlockSize, earlier));
+  const std::uint64_t before = allocated();
+  hook_ = [](const FileCall& call) {
+    const bool second = call.kind == FileCall::Kind::reserve && call.offset >= 2 * kClusterSize;
+    return second ? errnoCode(ENOSPC) : std::error_code{};
+  };
+  EXPECT_EQ(session->reserve(0, 2 * kClusterSize).value(), ENOSPC);
+  EXPECT_GE(allocated(), before) << "what was reserved before stays";
+  EXPECT_LE(allocated(), before + kListOfExtents);
 }
 
 TEST_F(SpaceTest, ReservingMoreThanIsFreeTakesNothing) {

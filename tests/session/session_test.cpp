@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "base/errors.h"
 #include "session/session_fixture.h"
@@ -19,6 +22,7 @@ namespace {
 
 using test::blockOf;
 using test::FakeClock;
+using test::FileCall;
 using test::localBlock;
 using test::SeededRandom;
 using test::sessionSettings;
@@ -191,6 +195,34 @@ TEST_F(SessionTest, RemembersWhatIsDirtyOverAKill) {
   EXPECT_FALSE(session->takeDirty(clock_.now()).has_value());
 }
 
+class DurabilityTest : public test::HookedSessionTest {};
+
+TEST_F(DurabilityTest, NothingMayBeSentAfterAFailedSync) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::sync ? errnoCode(EIO) : std::error_code{};
+  };
+  EXPECT_EQ(session->checkpoint().value(), EIO);
+  hook_ = nullptr;
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), EIO) << "was in the checkpoint that failed";
+  ASSERT_FALSE(session->write(blockOf(1), kClusterSize));
+  EXPECT_EQ(session->snapshot(1).notDurable.value(), EIO) << "was written afterwards";
+}
+
+TEST_F(DurabilityTest, NothingMayBeSentThatNoCheckpointCovers) {
+  const auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  hook_ = [](const FileCall& call) {
+    return call.kind == FileCall::Kind::write && call.file == "meta" ? errnoCode(ENOSPC)
+                                                                     : std::error_code{};
+  };
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), ENOSPC);
+  EXPECT_EQ(session->snapshot(0).notDurable.value(), ENOSPC);
+  hook_ = nullptr;
+  EXPECT_FALSE(session->snapshot(0).notDurable);
+}
+
 TEST_F(SessionTest, ReplaceClusterKeepsExactlyTheNewestBits) {
   const auto session = create();
   ClusterBits first;
@@ -217,6 +249,43 @@ TEST_F(SessionTest, ANewUploadSendsEverythingAgain) {
   ASSERT_FALSE(session->setUploadUuid("another", true));
   EXPECT_EQ(session->takeDirty(clock_.now()), 0U);
   EXPECT_EQ(session->uploadUuid(), "another");
+}
+
+TEST_F(SessionTest, ARunIsNeverEmptyBesideTheFirstWriteOfItsBlock) {
+  const auto session = create();
+  constexpr std::uint64_t kBlocks = 10 * kBlocksPerCluster;
+  std::atomic<std::uint64_t> wrong = 0;
+  std::atomic<bool> ended = false;
+  std::thread reader([&] {
+    for (std::uint64_t block = 0; block < kBlocks && !ended;) {
+      const std::uint64_t within = 512;
+      const Session::Run run = session->runAt(block * kBlockSize + within, 1024);
+      wrong += run.length == 0 || run.length > 1024 ? 1 : 0;
+      block += run.local ? 1 : 0;
+    }
+  });
+  for (std::uint64_t block = 0; block < kBlocks; ++block) {
+    EXPECT_FALSE(session->write(blockOf(1), block * kBlockSize));
+  }
+  ended = true;
+  reader.join();
+  EXPECT_EQ(wrong, 0U);
+}
+
+TEST_F(SessionTest, NeverShowsMoreOfTheBaseThanTheImageIsLong) {
+  ASSERT_FALSE(create(8192)->close());
+  constexpr std::uint64_t kFieldAt = 24;  // validRemoteSize, as docs/formats/session.md says
+  for (const std::uint64_t damaged : {std::uint64_t{8193}, ~std::uint64_t{0}}) {
+    std::fstream meta(directory_ + "/meta", std::ios::in | std::ios::out | std::ios::binary);
+    meta.seekp(kFieldAt);
+    for (unsigned i = 0; i < 8; ++i) {
+      meta.put(static_cast<char>(damaged >> (8 * i) & 0xFFU));
+    }
+    meta.close();
+    const auto session = open();
+    EXPECT_EQ(session->validRemoteSize(), 8192U);
+    ASSERT_FALSE(session->close());
+  }
 }
 
 TEST_F(SessionTest, IsInspectedWhileInUse) {

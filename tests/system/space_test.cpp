@@ -59,15 +59,15 @@ class LoopDevice {
 };
 
 /// A mount of an image of zeros with a session in a folder of its own.
-class SpaceTest : public testing::Test {
+class MountSpace : public testing::Test {
  protected:
-  SpaceTest() {
+  MountSpace() {
     std::filesystem::create_directory(small());
     const UniqueFd base(
         ::open((folder_ / "base.r1").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     EXPECT_EQ(::ftruncate(base.get(), static_cast<off_t>(kBaseSize)), 0);
   }
-  ~SpaceTest() override {
+  ~MountSpace() override {
     mount_.reset();
     ::umount2(small().c_str(), MNT_DETACH);  // if it is a file system of its own
   }
@@ -120,7 +120,7 @@ class SpaceTest : public testing::Test {
 
 // --- discard --------------------------------------------------------------------------------
 
-TEST_F(SpaceTest, DiscardsOfALoopDeviceGiveSpaceBackInPiecesOfABlock) {
+TEST_F(MountSpace, DiscardsOfALoopDeviceGiveSpaceBackInPiecesOfABlock) {
   mount({"-c", session()});
   for (const bool directIo : {false, true}) {
     const LoopDevice loop(img(), directIo);
@@ -143,7 +143,7 @@ TEST_F(SpaceTest, DiscardsOfALoopDeviceGiveSpaceBackInPiecesOfABlock) {
 }
 
 /// With an upload server, because without one everything that ever changed stays dirty.
-TEST_F(SpaceTest, TrimmingAFileSystemGivesSpaceBackAndASecondTimeMakesNothingDirty) {
+TEST_F(MountSpace, TrimmingAFileSystemGivesSpaceBackAndASecondTimeMakesNothingDirty) {
   std::filesystem::create_directory(folder_ / "images");
   std::filesystem::copy(folder_ / "base.r1", folder_ / "images/disk.r1");
   RunningServer server(folder_ / "images");
@@ -183,7 +183,7 @@ TEST_F(SpaceTest, TrimmingAFileSystemGivesSpaceBackAndASecondTimeMakesNothingDir
   EXPECT_LE(uploads() - sent, 6U) << "of more than 60 clusters that were trimmed";
 }
 
-TEST_F(SpaceTest, ASecondDiscardMakesNothingDirty) {
+TEST_F(MountSpace, ASecondDiscardMakesNothingDirty) {
   mount({"-c", session()});
   UniqueFd fd = open(O_RDWR);
   ASSERT_EQ(writeAt(fd.get(), randomText(8 * kMegabyte, 1), 0),
@@ -201,7 +201,7 @@ TEST_F(SpaceTest, ASecondDiscardMakesNothingDirty) {
 
 // --- no space -------------------------------------------------------------------------------
 
-TEST_F(SpaceTest, AFullDiskIsToldToTheWriterAndWhenThereIsRoomItGoesOn) {
+TEST_F(MountSpace, AFullDiskIsToldToTheWriterAndWhenThereIsRoomItGoesOn) {
   ASSERT_EQ(::mount("tmpfs", small().c_str(), "tmpfs", 0, "size=24m"), 0);
   mount({"-c", session()});
   std::uint64_t written = 0;
@@ -232,7 +232,7 @@ TEST_F(SpaceTest, AFullDiskIsToldToTheWriterAndWhenThereIsRoomItGoesOn) {
   unmount();
 }
 
-TEST_F(SpaceTest, ALimitIsToldToTheWriterAndGoesWithASpaceThatIsGivenBack) {
+TEST_F(MountSpace, ALimitIsToldToTheWriterAndGoesWithASpaceThatIsGivenBack) {
   constexpr std::uint64_t kLimit = 10 * kMegabyte;
   mount({"-c", session(), "--max-local", "10M"});
   std::uint64_t written = 0;
@@ -260,7 +260,7 @@ TEST_F(SpaceTest, ALimitIsToldToTheWriterAndGoesWithASpaceThatIsGivenBack) {
   unmount();
 }
 
-TEST_F(SpaceTest, TheMountTellsHowMuchMayStillBeWritten) {
+TEST_F(MountSpace, TheMountTellsHowMuchMayStillBeWritten) {
   mount({"-c", session(), "--max-local", "10M"});
   const auto freeBytes = [this] {
     struct statvfs numbers = {};
@@ -276,7 +276,7 @@ TEST_F(SpaceTest, TheMountTellsHowMuchMayStillBeWritten) {
 }
 
 /// Holes are neither counted as blocks nor copied.
-TEST_F(SpaceTest, ACopyOfTheImageKeepsItsHoles) {
+TEST_F(MountSpace, ACopyOfTheImageKeepsItsHoles) {
   mount({"-c", session()});
   {
     const UniqueFd fd = open(O_RDWR);

@@ -103,6 +103,31 @@ TEST_F(FinalPass, GivesUpAnUploadThatDoesNotMove) {
   expectServerHasEverything();
 }
 
+TEST_F(FinalPass, SendsNothingAfterAFailedSync) {
+  local.writeClusters(3);
+  local.syncsToFail = 1;
+  EXPECT_TRUE(local.session().checkpoint());
+  local.write(5, 0, 1, 'a');
+  const UploadOutcome outcome = finish();
+  EXPECT_EQ(outcome.status, ExitStatus::notUploaded);
+  EXPECT_NE(outcome.message.find("cannot be made durable"), std::string::npos) << outcome.message;
+  EXPECT_NE(outcome.message.find("4 clusters are not uploaded"), std::string::npos);
+  EXPECT_TRUE(service.calls().empty());
+  EXPECT_EQ(status("state"), "failed");
+}
+
+TEST_F(FinalPass, WaitsUntilACheckpointFindsRoom) {
+  local.writeClusters(3);
+  local.writesToMetaWithoutRoom = 5;
+  service.setScript([this](const HttpRequest&, HttpReply&) {
+    EXPECT_EQ(local.writesToMetaWithoutRoom, 0) << "sent before a checkpoint covered it";
+  });
+  EXPECT_EQ(finish().status, ExitStatus::done);
+  EXPECT_EQ(local.writesToMetaWithoutRoom, 0);
+  expectServerHasEverything();
+  EXPECT_EQ(service.asked("update").size(), 3U);
+}
+
 class RefusedSession : public FinalPass, public testing::WithParamInterface<int> {};
 
 TEST_P(RefusedSession, EndsTheUploadWithItsChangesKept) {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upload/uploading_session.h"
 
+#include <cerrno>
 #include <stdexcept>
 #include <vector>
+
+#include "base/errors.h"
 
 namespace netcow::test {
 
@@ -11,7 +14,19 @@ UploadingSession::UploadingSession(const std::string& uuid) {
   settings.imageName = "image";
   settings.uploadUuid = uuid;
   settings.baseSize = kClusters * kClusterSize;
-  session_ = Session::create(directory_.path().string(), settings, clock_);
+  session_ = Session::create(openHookedFolder(directory_.path().string(), hook_), settings, clock_);
+}
+
+std::error_code UploadingSession::answer(const FileCall& call) {
+  if (call.kind == FileCall::Kind::sync && syncsToFail > 0) {
+    --syncsToFail;
+    return errnoCode(EIO);
+  }
+  if (call.kind == FileCall::Kind::write && call.file == "meta" && writesToMetaWithoutRoom > 0) {
+    --writesToMetaWithoutRoom;
+    return errnoCode(ENOSPC);
+  }
+  return {};
 }
 
 void UploadingSession::write(std::uint64_t cluster, std::uint64_t firstBlock, std::uint64_t blocks,

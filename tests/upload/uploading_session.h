@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "session/hooked_folder.h"
 #include "session/session.h"
 #include "support/fake_clock.h"
 #include "support/temporary_directory.h"
@@ -24,6 +26,11 @@ class UploadingSession {
   [[nodiscard]] FakeClock& clock() { return clock_; }
   [[nodiscard]] std::string file(const std::string& name) const { return directory_ / name; }
 
+  /// So many calls fail from now on: syncs of its files, with EIO, and writes to `meta`, with
+  /// ENOSPC.
+  std::atomic<int> syncsToFail = 0;
+  std::atomic<int> writesToMetaWithoutRoom = 0;
+
   /// Fills blocks of a cluster with the byte `content`.
   void write(std::uint64_t cluster, std::uint64_t firstBlock, std::uint64_t blocks, char content);
   /// One block in each of the first `count` clusters.
@@ -38,8 +45,11 @@ class UploadingSession {
   [[nodiscard]] ClusterInfo info(std::uint64_t cluster) const;
 
  private:
+  std::error_code answer(const FileCall& call);
+
   TemporaryDirectory directory_;
   FakeClock clock_;
+  const FileHook hook_ = [this](const FileCall& call) { return answer(call); };
   std::unique_ptr<Session> session_;
   std::map<std::uint64_t, std::map<std::uint64_t, char>> model_;  // cluster -> block -> its byte
 };
