@@ -56,7 +56,12 @@ std::error_code Checkpointer::runLocked() {
     return {};
   }
   bool syncHasFailed = false;
-  auto error = live_.beginMetaChange();
+  // Read, as a checkpoint that failed may have written one or not.
+  MetaHeader before;
+  auto error = metaTables_.readHeader(before);
+  if (!error) {
+    error = live_.beginMetaChange(before, header);
+  }
   if (!error) {
     error = writeMeta(changes, header, syncHasFailed);
   }

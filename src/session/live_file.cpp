@@ -117,23 +117,18 @@ std::error_code LiveFile::writeSums() {
   return file_->write(std::as_bytes(std::span(sums)), kLiveSums);
 }
 
-std::error_code LiveFile::beginMetaChange() {
+std::error_code LiveFile::beginMetaChange(const MetaHeader& before, const MetaHeader& after) {
   const MutexLock lock(mutex_);
-  if (marked_) {
-    return {};
-  }
   header_.flags = header_.flags | LiveHeader::kMetaChanging;
-  const auto error = writeLiveHeader();
-  marked_ = !error;
-  return error;
+  header_.headerBefore = sumOfHeader(before);
+  header_.headerAfter = sumOfHeader(after);
+  return writeLiveHeader();
 }
 
 std::error_code LiveFile::endMetaChange(std::uint64_t digest) {
   const MutexLock lock(mutex_);
   header_.metaDigest = digest;
   header_.flags = header_.flags & ~LiveHeader::kMetaChanging;
-  // Also when the file cannot be written: then it is not known what it says.
-  marked_ = false;
   return writeLiveHeader();
 }
 
@@ -149,7 +144,8 @@ std::error_code LiveFile::writeLiveHeader() {
 
 namespace {
 
-std::error_code addFlag(Folder& folder, std::uint32_t flag) {
+template <class Change>
+std::error_code changeHeader(Folder& folder, Change change) {
   std::unique_ptr<File> file;
   LiveHeader header;
   if (const auto error = folder.open("live", file)) {
@@ -161,18 +157,23 @@ std::error_code addFlag(Folder& folder, std::uint32_t flag) {
   if (header.magic != kLiveMagic) {
     return {};
   }
-  header.flags = header.flags | flag;
+  change(header);
   return file->write(bytesOf(header), 0);
 }
 
 }  // namespace
 
-std::error_code markRecovering(Folder& folder) {
-  return addFlag(folder, LiveHeader::kMetaChanging);
+std::error_code markRecovering(Folder& folder, const MetaHeader& before, const MetaHeader& after) {
+  return changeHeader(folder, [&](LiveHeader& header) {
+    header.flags = header.flags | LiveHeader::kMetaChanging;
+    header.headerBefore = sumOfHeader(before);
+    header.headerAfter = sumOfHeader(after);
+  });
 }
 
 std::error_code markSyncFailed(Folder& folder) {
-  return addFlag(folder, LiveHeader::kSyncFailed);
+  return changeHeader(
+      folder, [](LiveHeader& header) { header.flags = header.flags | LiveHeader::kSyncFailed; });
 }
 
 namespace {
@@ -190,6 +191,9 @@ bool followsMeta(Folder& folder, const LiveHeader& header, File& live, TableFile
   checkRead(readMetaSums(meta, now), folder, "meta");
   if ((header.flags & LiveHeader::kMetaChanging) == 0) {
     return header.metaDigest == now.total();
+  }
+  if (now.header != header.headerBefore && now.header != header.headerAfter) {
+    return false;
   }
   std::vector<TableIndex> held;
   checkRead(TableFile(live, kLiveShift, layout).readL1(held), folder, "live");

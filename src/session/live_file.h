@@ -30,8 +30,10 @@
 //   - While a checkpoint changes `meta` in place, `live` is marked, and the digest is not exact: a
 //     `meta` changed half way is our own doing, and the tables of `live` lie on top and are whole.
 //     But a checkpoint writes only entries that `live` holds. So every other table must be what it
-//     was when `live` was made; `live` keeps the sums of all tables from then. The same is true
-//     while an opener writes `live` back to `meta`.
+//     was when `live` was made; `live` keeps the sums of all tables from then. The header must be
+//     the one from before or the one from after. The same is true while an opener writes `live`
+//     back to `meta`. What another program changed in a table that `live` holds is seen only where
+//     `live` has less (live_fit.h).
 //   - A checkpoint that failed leaves the mark: the next one writes all of it again.
 //   - A table that L1 does not name yet is in no digest, so one can be made at any time.
 //
@@ -41,7 +43,7 @@
 namespace netcow {
 
 inline constexpr std::uint64_t kLiveMagic = 0x4556494C574F434E;  // "NCOWLIVE"
-inline constexpr std::uint32_t kLiveVersion = 2;
+inline constexpr std::uint32_t kLiveVersion = 3;
 /// Where the sums of the tables of `meta` lie in `live`, a u64 each.
 inline constexpr std::uint64_t kLiveSums = 4'096;
 /// Where byte 0 of the mirrored `meta` lies in `live`.
@@ -59,11 +61,14 @@ struct LiveHeader {
   LittleEndian<std::int64_t> dataBirth;
   LittleEndian<std::uint64_t> metaDigest;  ///< of the `meta` it follows; exact unless changing
   LittleEndian<std::int64_t> processId;    ///< who has the session open
+  /// While `meta` is changing: of its header before and after.
+  LittleEndian<std::uint64_t> headerBefore;
+  LittleEndian<std::uint64_t> headerAfter;
 
   static constexpr std::uint32_t kMetaChanging = 1;  ///< `meta` is being changed
   static constexpr std::uint32_t kSyncFailed = 2;  ///< what is in the page cache cannot be trusted
 };
-static_assert(sizeof(LiveHeader) == 104 && alignof(LiveHeader) == 1);
+static_assert(sizeof(LiveHeader) == 120 && alignof(LiveHeader) == 1);
 static_assert(offsetof(LiveHeader, version) == 8 && offsetof(LiveHeader, bootId) == 16);
 
 /// `live` of a session that is open. Thread-safe.
@@ -78,8 +83,9 @@ class LiveFile {
   TableFile& tables() { return tables_; }
   /// What `meta` held when this was created.
   [[nodiscard]] const MetaSums& metaAtStart() const { return metaAtStart_; }
-  /// Called before what `meta` means is changed; nothing may be changed when it fails.
-  std::error_code beginMetaChange();
+  /// Called before what `meta` means is changed, with its header before and after; nothing may be
+  /// changed when it fails.
+  std::error_code beginMetaChange(const MetaHeader& before, const MetaHeader& after);
   /// Called when it has changed as a whole: `digest` is that of `meta` now. Not called after a
   /// failure; the next change begins as usual.
   std::error_code endMetaChange(std::uint64_t digest);
@@ -99,12 +105,11 @@ class LiveFile {
   MetaSums metaAtStart_;
   Mutex mutex_;
   LiveHeader header_ NETCOW_GUARDED_BY(mutex_);
-  bool marked_ NETCOW_GUARDED_BY(mutex_) = false;  ///< the file says that `meta` is changing
 };
 
 /// Marks a `live` that is about to be written back to `meta`, so that a second try after a kill
 /// does not take the changed `meta` for another program's. Does nothing to one without a header.
-std::error_code markRecovering(Folder& folder);
+std::error_code markRecovering(Folder& folder, const MetaHeader& before, const MetaHeader& after);
 /// Marks a `live` whose content could not be made durable: who opens the session next goes back to
 /// the last checkpoint, instead of trusting pages that the kernel may have dropped.
 std::error_code markSyncFailed(Folder& folder);

@@ -41,6 +41,10 @@ std::uint64_t MetaSums::total() const {
   return std::accumulate(tables.begin(), tables.end(), header);
 }
 
+std::uint64_t sumOfHeader(const MetaHeader& header) {
+  return hashOf(0, header);
+}
+
 std::error_code readMetaSums(TableFile& meta, MetaSums& sums) {
   MetaHeader header;
   std::vector<TableIndex> indexes;
@@ -50,7 +54,7 @@ std::error_code readMetaSums(TableFile& meta, MetaSums& sums) {
   if (const auto error = meta.readL1(indexes)) {
     return error;
   }
-  sums.header = hashOf(0, header);
+  sums.header = sumOfHeader(header);
   sums.tables.assign(indexes.size(), 0);
   auto entries = std::make_unique<TableEntries>();
   for (std::uint64_t number = 0; number < indexes.size(); ++number) {
@@ -74,7 +78,7 @@ std::error_code readMetaSums(TableFile& meta, MetaSums& sums) {
 }
 
 void MetaDigest::writesHeader(const MetaHeader& header) {
-  sums_.header = hashOf(0, header);
+  sums_.header = sumOfHeader(header);
 }
 
 std::error_code MetaDigest::writesEntry(TableFile& meta, std::uint64_t number, std::int32_t index,

@@ -27,6 +27,9 @@ struct MetaSums {
   [[nodiscard]] std::uint64_t total() const;
 };
 
+/// What MetaSums::header is for this header.
+std::uint64_t sumOfHeader(const MetaHeader& header);
+
 /// Reads a whole `meta`, which may be damaged in any way behind a usable header.
 std::error_code readMetaSums(TableFile& meta, MetaSums& sums);
 

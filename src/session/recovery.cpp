@@ -89,8 +89,9 @@ std::string recoverSession(Folder& folder, LoadedSession& loaded, const Clock& c
   }
   // What is dropped stays dropped, whatever `meta` becomes before a second try.
   const bool dropped = loaded.live == LiveState::dropped;
-  check(dropped ? markSyncFailed(folder) : markRecovering(folder),
-        "cannot write " + folder.path() + "/live");
+  check(
+      dropped ? markSyncFailed(folder) : markRecovering(folder, loaded.headerAsRead, loaded.header),
+      "cannot write " + folder.path() + "/live");
   writeBack(folder, loaded, clock);
   check(folder.remove("live"), "cannot remove " + folder.path() + "/live");
   check(folder.sync(), "cannot sync the folder " + folder.path());

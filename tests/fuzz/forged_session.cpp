@@ -41,7 +41,13 @@ SimulatedDisk soundSession(std::uint64_t maxImageSize, Ending ending) {
   session.reset();
   machine.disk.killProcess();
   if (ending == killedInRecovery) {
-    demand(!markRecovering(*openSimulatedFolder(machine)), "a mark in live");
+    const auto folder = openSimulatedFolder(machine);
+    std::unique_ptr<File> meta;
+    MetaHeader header;
+    demand(!folder->open("meta", meta) &&
+               !meta->read(std::as_writable_bytes(std::span(&header, 1)), 0) &&
+               !markRecovering(*folder, header, header),
+           "a mark in live");
   } else if (ending == powerCut) {
     machine.disk.powerCut(random);
   }

@@ -150,6 +150,26 @@ TEST_F(ForeignChange, DuringACheckpointIsRefusedOutsideOfWhatLiveHolds) {
   }
 }
 
+TEST_F(ForeignChange, OfTheHeaderDuringACheckpointIsRefused) {
+  const SimulatedDisk before = machine_.disk;
+  for (std::uint64_t changes = 1; changes < 8; ++changes) {
+    auto session = Session::open(openSimulatedFolder(machine_), clock_);
+    ASSERT_FALSE(session->setSizes(5 * kTableSpan, 4 * kTableSpan));
+    ASSERT_FALSE(session->write(kContent, 2 * kTableSpan + 2 * kClusterSize));
+    machine_.stopAfter = machine_.changes + changes;
+    static_cast<void>(session->checkpoint());
+    machine_.stopAfter = std::numeric_limits<std::uint64_t>::max();
+    kill(session);
+    EXPECT_EQ(refusal(), std::nullopt) << changes;
+    for (const std::uint64_t place : {24U, 80U + 36U, 120U + 150U}) {  // base size, uuid, name
+      changeByte("meta", place);
+      EXPECT_TRUE(refusal().has_value()) << changes << " " << place;
+      changeByte("meta", place);
+    }
+    machine_.disk = before;
+  }
+}
+
 TEST_F(ForeignChange, CanBeTakenBack) {
   const auto old = contentOf("meta");
   changeByte("meta", kFirstTablePlace + 8);
