@@ -455,7 +455,9 @@ TEST_F(FilesystemTest, MakesACheckpointWhenTheLastWriterIsReleased) {
 TEST_F(FilesystemTest, WantsNoWordOfReadersThatClose) {
   EXPECT_TRUE(open(kImage, O_RDONLY).info.noflush);
   EXPECT_FALSE(openCached().noflush);
-  EXPECT_TRUE(open(kStatus, O_RDONLY).info.noflush);
+  const fuse_file_info status = open(kStatus, O_RDONLY).info;
+  EXPECT_TRUE(status.noflush);
+  release(kStatus, status);
   fuse_open_out out = {};
   std::memcpy(&out, open(kImage, O_RDONLY | O_DIRECT).bytes.data(), sizeof out);
   EXPECT_NE(out.open_flags & FOPEN_NOFLUSH, 0U);
@@ -565,6 +567,7 @@ TEST_F(FilesystemTest, FindsDataOfTheStatusWhichHasNoHoles) {
   EXPECT_EQ(seekStatus(3, SEEK_DATA).offset, 3);
   EXPECT_EQ(seekStatus(3, SEEK_HOLE).offset, static_cast<off_t>(status_.size()));
   EXPECT_EQ(seekStatus(static_cast<off_t>(status_.size()), SEEK_DATA).code, ENXIO);
+  release(kStatus, info);
 }
 
 TEST_F(FilesystemTest, ReliesOnAHoleOnlyAfterMappedChangesWereWrittenBack) {
