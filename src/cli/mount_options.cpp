@@ -113,7 +113,7 @@ std::string fullOption(const std::string& argument, const std::vector<std::strin
     if (name == given) {
       return argument;
     }
-    if (name.rfind(given, 0) == 0) {
+    if (name.starts_with(given)) {
       fitting.push_back(name);
     }
   }
@@ -135,7 +135,7 @@ std::vector<std::string> expandOptions(const CLI::App& app,
   bool optionsEnded = false;
   for (const std::string& argument : arguments) {
     optionsEnded = optionsEnded || argument == "--";
-    const bool isLong = !optionsEnded && argument.size() > 2 && argument.rfind("--", 0) == 0;
+    const bool isLong = !optionsEnded && argument.size() > 2 && argument.starts_with("--");
     expanded.push_back(isLong ? fullOption(argument, names) : argument);
   }
   return expanded;
@@ -159,20 +159,25 @@ std::uint16_t parseRevision(const std::string& text) {
   return static_cast<std::uint16_t>(value);
 }
 
+/// Turns a size with a unit into one in bytes. False if it is none.
+bool applyUnit(std::string& size) {
+  try {
+    return CLI::AsSizeValue(false)(size).empty();
+  } catch (const CLI::ValidationError&) {
+    return false;
+  }
+}
+
 std::optional<std::uint64_t> parseSize(const std::string& option, const std::string& text) {
   if (text.empty()) {
     return std::nullopt;
   }
   std::string bytes = text;
-  try {
-    if (CLI::AsSizeValue(false)(bytes).empty()) {
-      return std::stoull(bytes);
-    }
-  } catch (const CLI::ValidationError&) {
-    // Its text lists every spelling of every unit.
+  if (!applyUnit(bytes)) {
+    refuse(option + " " + text +
+           " is no size; give a number, with K, M, G or T behind it (each 1024 of the one before)");
   }
-  refuse(option + " " + text +
-         " is no size; give a number, with K, M, G or T behind it (each 1024 of the one before)");
+  return std::stoull(bytes);
 }
 
 void checkBase(const MountCommand& command) {

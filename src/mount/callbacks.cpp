@@ -102,8 +102,8 @@ void onLseek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
 
 void onReaddir(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset,
                fuse_file_info*) noexcept {
-  answer(request, [=](Filesystem& f, Reply r) {
-    f.readFolder(std::move(r), inode, size, static_cast<std::uint64_t>(offset));
+  answer(request, [=](Filesystem&, Reply r) {
+    Filesystem::readFolder(std::move(r), inode, size, static_cast<std::uint64_t>(offset));
   });
 }
 

@@ -49,7 +49,7 @@ class Filesystem {
                 const fuse_file_info& info);
   void seek(Reply reply, fuse_ino_t inode, std::uint64_t offset, int whence,
             const fuse_file_info& info);
-  void readFolder(Reply reply, fuse_ino_t inode, std::size_t bytes, std::uint64_t offset);
+  static void readFolder(Reply reply, fuse_ino_t inode, std::size_t bytes, std::uint64_t offset);
   void statFileSystem(Reply reply);
 
  private:
