@@ -83,6 +83,11 @@ junit_value() {
     "$2"
 }
 
+# The names of the tests that failed, by ctest's JUnit file, a line each.
+failed_tests() {
+  sed -n 's/^[ \t]*<testcase name="\([^"]*\)".* status="fail">$/\1/p' "$1"
+}
+
 # run_tests PRESET LABEL JOBS: runs the tests with this label and adds them to the counts.
 run_tests() {
   local name="$2 tests of build/$1" report="$PWD/build/$1/$2-tests.xml" status=0
@@ -102,6 +107,10 @@ run_tests() {
   if [[ $bad -gt 0 ]]; then
     failed=$((failed + bad))
     failures+=("$bad of the $name")
+    local test
+    while read -r test; do
+      failures+=("   $test")
+    done < <(failed_tests "$report")
   fi
 }
 

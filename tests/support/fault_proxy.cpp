@@ -101,6 +101,8 @@ class FaultProxy::Connection {
   /// Other faults may hold now.
   void wake() { signalEvent(wake_); }
   [[nodiscard]] bool hasEnded() const { return ended_; }
+  /// The version of the faults it works by, and for which it has counted all it did before.
+  [[nodiscard]] std::uint64_t workingBy() const { return workingBy_; }
 
  private:
   void run(std::uint64_t seed) {
@@ -113,7 +115,23 @@ class FaultProxy::Connection {
     // Both ends must see it now; the descriptors stay until the thread was joined.
     ::shutdown(client_.get(), SHUT_RDWR);
     ::shutdown(server_.get(), SHUT_RDWR);
+    leave();
+  }
+
+  /// Nobody waits for this connection any more.
+  void leave() {
+    const MutexLock lock(proxy_.mutex_);
+    workingBy_ = std::numeric_limits<std::uint64_t>::max();
     ended_ = true;
+    proxy_.counted_.notifyAll();
+  }
+
+  /// The faults that hold now; tells whoever set them that they do.
+  NetworkFaults takeFaults() {
+    const MutexLock lock(proxy_.mutex_);
+    workingBy_ = proxy_.faultsVersion_;
+    proxy_.counted_.notifyAll();
+    return proxy_.faults_;
   }
 
   void carry(std::uint64_t seed) {
@@ -123,7 +141,7 @@ class FaultProxy::Connection {
     bool alive = true;
     std::uint64_t counted = 0;  // of what came from the client
     while (alive) {
-      const NetworkFaults faults = proxy_.faults();
+      const NetworkFaults faults = takeFaults();
       const auto now = SteadyClock::now();
       const auto cutAt =
           faults.cutEvery.count() > 0 ? begin + faults.cutEvery : SteadyClock::time_point::max();
@@ -192,6 +210,7 @@ class FaultProxy::Connection {
   UniqueFd wake_;
   std::atomic<bool> cut_ = false;
   std::atomic<bool> ended_ = false;
+  std::atomic<std::uint64_t> workingBy_ = 0;
   std::thread thread_;
 };
 
@@ -234,11 +253,22 @@ void FaultProxy::accept() {
 }
 
 void FaultProxy::setFaults(const NetworkFaults& faults) {
-  const MutexLock lock(mutex_);
+  MutexLock lock(mutex_);
   faults_ = faults;
+  ++faultsVersion_;
   for (const auto& connection : connections_) {
     connection->wake();
   }
+  while (!allWorkByTheFaults()) {
+    counted_.wait(lock);
+  }
+}
+
+bool FaultProxy::allWorkByTheFaults() const {
+  const std::uint64_t newest = faultsVersion_;
+  return std::all_of(connections_.begin(), connections_.end(), [newest](const auto& connection) {
+    return connection->workingBy() >= newest;
+  });
 }
 
 void FaultProxy::cut() {

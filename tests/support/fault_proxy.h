@@ -45,6 +45,7 @@ class FaultProxy {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] Host host() const { return {"127.0.0.1", port_}; }
 
+  /// Returns once every connection works by them, and what it carried before is in the counts.
   void setFaults(const NetworkFaults& faults);
   /// Cuts the connections there are.
   void cut();
@@ -64,6 +65,7 @@ class FaultProxy {
   class Connection;
   void accept();
   [[nodiscard]] NetworkFaults faults() const;
+  [[nodiscard]] bool allWorkByTheFaults() const NETCOW_REQUIRES(mutex_);
   void count(const std::function<void(Counts&)>& change);
 
   const std::uint16_t serverPort_;
@@ -73,6 +75,7 @@ class FaultProxy {
   mutable Mutex mutex_;
   mutable ConditionVariable counted_;
   NetworkFaults faults_ NETCOW_GUARDED_BY(mutex_);
+  std::uint64_t faultsVersion_ NETCOW_GUARDED_BY(mutex_) = 1;
   Counts counts_ NETCOW_GUARDED_BY(mutex_);
   std::list<std::unique_ptr<Connection>> connections_ NETCOW_GUARDED_BY(mutex_);
   std::thread accepting_;  // last: it uses all of the above
