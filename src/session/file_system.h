@@ -50,12 +50,11 @@ class File {
   /// How much more the file system has room for.
   virtual std::error_code freeBytes(std::uint64_t& bytes) = 0;
 
-  /// What tells this file from every other one, and from itself after a change.
+  /// What tells this file from every other one.
   struct Identity {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::int64_t birthNanoseconds = 0;  ///< 0 where the file system does not keep it
-    std::int64_t modifiedNanoseconds = 0;
   };
   virtual std::error_code identify(Identity& identity) = 0;
 

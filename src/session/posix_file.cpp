@@ -212,14 +212,13 @@ std::error_code PosixFile::freeBytes(std::uint64_t& bytes) {
 
 std::error_code PosixFile::identify(Identity& identity) {
   struct statx status{};
-  if (::statx(fd_.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME | STATX_MTIME, &status) != 0) {
+  if (::statx(fd_.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &status) != 0) {
     return errnoCode(errno);
   }
   identity.device = makedev(status.stx_dev_major, status.stx_dev_minor);
   identity.inode = status.stx_ino;
   identity.birthNanoseconds =
       (status.stx_mask & STATX_BTIME) != 0 ? nanoseconds(status.stx_btime) : 0;
-  identity.modifiedNanoseconds = nanoseconds(status.stx_mtime);
   return {};
 }
 

@@ -15,6 +15,9 @@ namespace netcow {
 namespace {
 
 void check(const std::error_code& error, const std::string& what) {
+  if (error.value() == ENOSPC || error.value() == EDQUOT) {
+    throw UserError(what + ": " + error.message() + "; make room there and try again");
+  }
   if (error) {
     throwErrno(error.value(), what);
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a session takes on the disk: reserved space, limits, full disks, space behind the end.
+#include <gmock/gmock.h>
+
 #include <cerrno>
 #include <map>
 #include <set>
@@ -111,6 +113,23 @@ TEST_F(SpaceTest, WritesToWhatWasReservedFindRoomOnAFullDisk) {
   ASSERT_FALSE(session->checkpoint());
   EXPECT_EQ(localBlock(*session, 8), blockOf(2));
   EXPECT_EQ(localBlock(*session, 9), blockOf(3));
+}
+
+TEST_F(SpaceTest, OpeningOnAFullDiskSaysWhatToDoAndLosesNothing) {
+  auto session = create();
+  ASSERT_FALSE(session->write(blockOf(1), 0));
+  ASSERT_FALSE(session->close());
+  session.reset();
+  hook_ = test::whenDiskIsFull;
+  try {
+    session = open();
+    FAIL() << "opened without room for live";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("/live: No space left on device; make room"));
+  }
+  hook_ = {};
+  session = open();
+  EXPECT_EQ(localBlock(*session, 0), blockOf(1));
 }
 
 /// The first change of a mount copies a table to `live`.

@@ -51,7 +51,7 @@ enum class Fate : std::uint8_t { kept, dropped, torn };
 class SimulatedInode {
  public:
   SimulatedInode() = default;
-  explicit SimulatedInode(std::int64_t birthTime) : birth(birthTime), modified(birthTime) {}
+  explicit SimulatedInode(std::int64_t birthTime) : birth(birthTime) {}
 
   void read(std::span<std::byte> buffer, std::uint64_t offset) const;
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
@@ -72,7 +72,6 @@ class SimulatedInode {
   [[nodiscard]] std::size_t unsynced() const { return unsynced_.size(); }
 
   std::int64_t birth = 0;
-  std::int64_t modified = 0;
   bool locked = false;
 
  private:

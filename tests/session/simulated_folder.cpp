@@ -157,7 +157,7 @@ class SimulatedFile : public File {
   }
 
   std::error_code identify(Identity& identity) override {
-    identity = {1, number_, inode().birth, inode().modified};
+    identity = {1, number_, inode().birth};
     return machine_.admit();
   }
 
@@ -189,7 +189,6 @@ class SimulatedFile : public File {
     if (machine_.beforeWrite) {
       machine_.beforeWrite();
     }
-    inode().modified = machine_.disk.tick();
     return inode();
   }
 
