@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/errors.h"
 #include "format/geometry.h"
@@ -51,13 +52,18 @@ std::string objectionTo(const dnbd3::SelectReply& offer, const WantedImage& want
   return {};
 }
 
-Handshake::Handshake(const SocketAddress& address, const WantedImage& wanted)
-    : wanted_(wanted),
-      socket_(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+Handshake::Handshake(UniqueFd connected, const WantedImage& wanted)
+    : wanted_(wanted), socket_(std::move(connected)), state_(State::sending) {
   dnbd3::SelectRequest select;
   select.name = wanted.image.name;
   select.revision = wanted.image.revision;
   request_ = dnbd3::encode(select);
+}
+
+Handshake::Handshake(const SocketAddress& address, const WantedImage& wanted)
+    : Handshake(UniqueFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+                wanted) {
+  state_ = State::connecting;
   if (!socket_) {
     failWithErrno(errno);
     return;

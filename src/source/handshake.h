@@ -25,6 +25,8 @@ class Handshake {
  public:
   /// Begins to connect.
   Handshake(const SocketAddress& address, const WantedImage& wanted);
+  /// Begins on a socket that is connected already and non-blocking.
+  Handshake(UniqueFd connected, const WantedImage& wanted);
 
   enum class State { connecting, sending, receiving, agreed, failed };
   [[nodiscard]] State state() const { return state_; }

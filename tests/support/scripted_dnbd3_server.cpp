@@ -95,6 +95,7 @@ class ScriptedDnbd3Server::Client {
   bool receive();
   bool takeMessages();
   bool select(std::span<const std::byte> payload);
+  bool answerChecksums(const dnbd3::RequestHeader& request);
   bool answerOther(const dnbd3::RequestHeader& request);
   bool answerBlocks();
   /// Puts the reply into outgoing_. False: close the connection behind what is there.
@@ -193,8 +194,20 @@ bool ScriptedDnbd3Server::Client::select(std::span<const std::byte> payload) {
   return send(dnbd3::encode(reply));
 }
 
+bool ScriptedDnbd3Server::Client::answerChecksums(const dnbd3::RequestHeader& request) {
+  const dnbd3::Bytes& list = script_.checksums;
+  const auto header = replyHeader(dnbd3::Command::getCrc32, request.handle, list.size());
+  dnbd3::Bytes message;
+  append(message, std::as_bytes(std::span(&header, 1)));
+  append(message, std::span(list).first(script_.cutChecksumsAt.value_or(list.size())));
+  return send(message) && !script_.cutChecksumsAt;
+}
+
 bool ScriptedDnbd3Server::Client::answerOther(const dnbd3::RequestHeader& request) {
   const auto command = static_cast<dnbd3::Command>(std::uint16_t{request.command});
+  if (command == dnbd3::Command::getCrc32 && !script_.silent) {
+    return answerChecksums(request);
+  }
   const bool isKeepAlive = command == dnbd3::Command::keepAlive;
   const bool isServers = command == dnbd3::Command::getServers;
   server_.count([&](Counts& counts) {

@@ -48,6 +48,10 @@ struct Dnbd3Script {
   // --- other messages
   std::vector<dnbd3::ServerEntry> servers = {};  ///< the answer to GET_SERVERS
   bool answersKeepAlive = true;
+  /// The answer to GET_CRC32; empty: there is no list.
+  dnbd3::Bytes checksums = {};
+  /// Announces the whole list, but closes the connection behind so many bytes of it.
+  std::optional<std::size_t> cutChecksumsAt = {};
 };
 
 /// A dnbd3 server in the test's process, on 127.0.0.1 and a port of its own, for one image. It
