@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/errors.h"
+#include "support/fake_clock.h"
 #include "support/seeded_random.h"
 
 namespace netcow {
@@ -23,7 +24,7 @@ class PendingRequestsTest : public testing::Test {
   }
   std::vector<dnbd3::RequestHeader> take(std::size_t most = 1000) {
     std::vector<dnbd3::RequestHeader> batch(most);
-    batch.resize(pending_.takeUnsent(batch));
+    batch.resize(pending_.takeUnsent(batch, clock_.now()));
     return batch;
   }
   /// Whether it ended a read, whose completion has been called then.
@@ -39,6 +40,7 @@ class PendingRequestsTest : public testing::Test {
       answer.done(answer.error);
     }
   }
+  test::FakeClock clock_;
   PendingRequests pending_;
   std::map<int, std::vector<std::byte>> buffers_;
   std::map<int, int> answers_;  // 1: success, 1000: an error, anything else: not exactly once

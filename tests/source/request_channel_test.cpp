@@ -45,6 +45,14 @@ class RequestChannelTest : public testing::Test {
     pollfd entry = {wakeUp_.fd(), POLLIN, 0};
     return ::poll(&entry, 1, 0) == 1;
   }
+  RequestChannel::Needs needs() { return channel_.needs(clock_.now(), kLimits); }
+  RequestChannel::Silence silence() { return channel_.silence(clock_.now(), kLimits); }
+  void receive(bool ofBlocks) {
+    channel_.beginReceiving(clock_.now());
+    channel_.endReceiving(ofBlocks);
+  }
+  static constexpr RequestChannel::Limits kLimits = {.lateAfter = seconds(1),
+                                                     .blockLimit = seconds(13)};
   test::FakeClock clock_;
   WakeUp wakeUp_;
   RequestChannel channel_{wakeUp_, SilenceWatch(seconds(10), seconds(13)), clock_};
@@ -101,7 +109,7 @@ TEST_F(RequestChannelTest, AnswersMakeRoomForWhatIsQueued) {
 TEST_F(RequestChannelTest, FullSocketBlocksNobodyAndLosesNothing) {
   attach(1);
   int queued = 0;
-  while (!channel_.needs().room) {
+  while (!needs().room) {
     ASSERT_LT(queued, 200);
     read();
     ++queued;
@@ -115,7 +123,7 @@ TEST_F(RequestChannelTest, FullSocketBlocksNobodyAndLosesNothing) {
     const ssize_t got = ::recv(theirs_.get(), part, sizeof part, 0);
     if (got > 0) {
       stream.insert(stream.end(), part, part + got);
-    } else if (!channel_.needs().room) {
+    } else if (!needs().room) {
       break;
     }
     channel_.continueSending();
@@ -144,27 +152,28 @@ TEST_F(RequestChannelTest, LostConnectionIsFoundClosedByTheReceiver) {
 
 TEST_F(RequestChannelTest, WatchesForSilence) {
   attach();
-  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::none);
+  EXPECT_FALSE(silence().keepAliveDue);
   clock_.advance(seconds(10));
-  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::keepAliveDue);
+  EXPECT_TRUE(silence().keepAliveDue);
   channel_.sendPlain(dnbd3::Command::keepAlive);
-  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::none);
+  EXPECT_FALSE(silence().keepAliveDue);
   clock_.advance(seconds(12));
   channel_.sendPlain(dnbd3::Command::keepAlive);
+  EXPECT_FALSE(silence().dead);
   clock_.advance(seconds(1));
-  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::dead);
+  EXPECT_TRUE(silence().dead);
+  EXPECT_FALSE(silence().late) << "no block is due";
 }
 
 TEST_F(RequestChannelTest, ReceivedBytesEndTheSilence) {
   attach();
   read();
   clock_.advance(seconds(9));
-  channel_.noteReceived(clock_.now());
+  receive(true);
   clock_.advance(seconds(9));
-  EXPECT_NE(channel_.silence(clock_.now()), RequestChannel::Silence::dead);
+  EXPECT_FALSE(silence().dead);
   clock_.advance(seconds(4));
-  EXPECT_EQ(channel_.silence(clock_.now()), RequestChannel::Silence::dead)
-      << "the read is still unanswered";
+  EXPECT_TRUE(silence().dead) << "the read is still unanswered";
 }
 
 TEST_F(RequestChannelTest, AfterTheEndReadsFailAtOnce) {
