@@ -25,14 +25,21 @@ ServerChoice::Candidate& ServerChoice::candidate(std::size_t server) {
   return candidates_[server];
 }
 
-void ServerChoice::needMore(Candidate& candidate, Clock::Time now) {
-  candidate.rounds = 0;
-  candidate.needed = std::min(2 * candidate.needed, kMostRounds);
-  candidate.neededSince = now;
+void ServerChoice::Needed::grow(Clock::Time now) {
+  rounds = std::min(2 * rounds, kMostRounds);
+  since = now;
+}
+
+void ServerChoice::Needed::shrinkInTime(Clock::Time now) {
+  if (rounds > kLeastRounds && now - since >= kQuiet) {
+    rounds = std::max(rounds / 2, kLeastRounds);
+    since = now;
+  }
 }
 
 void ServerChoice::failed(std::size_t server, Clock::Time now) {
-  needMore(candidate(server), now);
+  candidate(server).rounds = 0;
+  candidate(server).needed.grow(now);
 }
 
 void ServerChoice::beginAnew() {
@@ -42,9 +49,10 @@ void ServerChoice::beginAnew() {
 }
 
 bool ServerChoice::isUndecided() const {
-  return std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& candidate) {
-    return candidate.rounds != 0 && candidate.needed == kLeastRounds;
-  });
+  return needed_.rounds == kLeastRounds &&
+         std::any_of(candidates_.begin(), candidates_.end(), [](const Candidate& candidate) {
+           return candidate.rounds != 0 && candidate.needed.rounds == kLeastRounds;
+         });
 }
 
 std::optional<std::size_t> ServerChoice::judge(const KnownServers& servers, std::size_t current,
@@ -56,25 +64,23 @@ std::optional<std::size_t> ServerChoice::judge(const KnownServers& servers, std:
   };
   const auto mine = measured(current);
   const auto average = servers.record(current).roundTrip;
+  needed_.shrinkInTime(now);
   std::optional<std::size_t> best;
   for (std::size_t server = 0; server < servers.count(); ++server) {
     Candidate& other = candidate(server);
-    if (other.needed > kLeastRounds && now - other.neededSince >= kQuiet) {
-      other.needed = std::max(other.needed / 2, kLeastRounds);
-      other.neededSince = now;
-    }
+    other.needed.shrinkInTime(now);
     const auto its = measured(server);
     const auto itsAverage = servers.record(server).roundTrip;
     const bool isFaster = server != current && mine && average && its && itsAverage &&
                           isClearlyFaster(*its, *mine) && isClearlyFaster(*itsAverage, *average);
     other.rounds = isFaster ? other.rounds + 1 : 0;
-    if (isFaster && other.rounds >= other.needed &&
+    if (isFaster && other.rounds >= std::max(needed_.rounds, other.needed.rounds) &&
         (!best || *itsAverage < *servers.record(*best).roundTrip)) {
       best = server;
     }
   }
   if (best) {
-    needMore(candidate(*best), now);
+    needed_.grow(now);
     beginAnew();
   }
   return best;

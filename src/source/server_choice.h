@@ -17,15 +17,15 @@ namespace netcow {
 ///
 /// A server is clearly faster if its round trip is shorter by a quarter and by 1 ms, or by 80 ms.
 /// To be moved to it must be that in kLeastRounds rounds in a row, by what was measured in the
-/// round and by the average over rounds. Every move to a server, and every failure of it, doubles
-/// the number of rounds it needs the next time, up to kMostRounds; it halves with every quiet hour.
-/// So however measurements jump, moves become rare, and a server that only looks fast is left
-/// alone; a server that is faster for good is used after a few rounds.
+/// round and by the average over rounds. Every move doubles the number of rounds that the next one
+/// needs, and every failure of a server the number for it, up to kMostRounds; they halve with every
+/// quiet time. So however measurements jump, moves become rare, and a server that only looks fast
+/// is left alone; a server that is faster for good is used in the end.
 class ServerChoice {
  public:
   static constexpr unsigned kLeastRounds = 3;
   static constexpr unsigned kMostRounds = 48;
-  static constexpr std::chrono::hours kQuiet{1};
+  static constexpr std::chrono::hours kQuiet{4};
 
   /// One round trip of one server in a round.
   struct Measured {
@@ -48,14 +48,20 @@ class ServerChoice {
   static bool isClearlyFaster(RoundTrip::Time one, RoundTrip::Time other);
 
  private:
+  /// How many rounds in a row it takes.
+  struct Needed {
+    unsigned rounds = kLeastRounds;
+    Clock::Time since;  // when that last changed
+    void grow(Clock::Time now);
+    void shrinkInTime(Clock::Time now);
+  };
   struct Candidate {
     unsigned rounds = 0;  // in a row in which it was clearly faster
-    unsigned needed = kLeastRounds;
-    Clock::Time neededSince;  // when that last changed
+    Needed needed;        // because of its failures
   };
   Candidate& candidate(std::size_t server);
-  void needMore(Candidate& candidate, Clock::Time now);
 
+  Needed needed_;                      // because of moves
   std::vector<Candidate> candidates_;  // by number of the server
 };
 

@@ -87,5 +87,46 @@ TEST_F(SilenceWatchTest, NewConnectionOwesNothing) {
   EXPECT_FALSE(watch_.keepAliveDue(clock_.now()));
 }
 
+TEST_F(SilenceWatchTest, BlocksStandStillWhateverElseIsAnswered) {
+  watch_.sent(clock_.now(), true);
+  clock_.advance(milliseconds(900));
+  watch_.received(clock_.now(), false, true);
+  clock_.advance(milliseconds(99));
+  EXPECT_FALSE(watch_.blocksStandStill(clock_.now(), seconds(1)));
+  clock_.advance(milliseconds(1));
+  EXPECT_TRUE(watch_.blocksStandStill(clock_.now(), seconds(1)));
+  EXPECT_FALSE(watch_.isDead(clock_.now()));
+}
+
+TEST_F(SilenceWatchTest, ASlowStreamNeverStandsStill) {
+  watch_.sent(clock_.now(), true);
+  for (int i = 0; i < 1000; ++i) {
+    clock_.advance(milliseconds(999));
+    EXPECT_FALSE(watch_.blocksStandStill(clock_.now(), seconds(1)));
+    watch_.received(clock_.now(), true, true);
+  }
+}
+
+TEST_F(SilenceWatchTest, WithoutBlocksDueNothingStandsStill) {
+  watch_.sent(clock_.now(), false);
+  clock_.advance(seconds(5));
+  EXPECT_FALSE(watch_.blocksStandStill(clock_.now(), seconds(1)));
+  watch_.sent(clock_.now(), true);
+  clock_.advance(milliseconds(1));
+  watch_.received(clock_.now(), true, false);
+  clock_.advance(seconds(5));
+  EXPECT_FALSE(watch_.blocksStandStill(clock_.now(), seconds(1)));
+}
+
+TEST_F(SilenceWatchTest, ALimitThatIsOverIsNotWaitedFor) {
+  const auto sent = clock_.now();
+  watch_.sent(sent, true);
+  EXPECT_EQ(watch_.nextCheck(clock_.now(), seconds(1), seconds(5)), sent + seconds(1));
+  clock_.advance(seconds(1));
+  EXPECT_EQ(watch_.nextCheck(clock_.now(), seconds(1), seconds(5)), sent + seconds(5));
+  clock_.advance(seconds(4));
+  EXPECT_EQ(watch_.nextCheck(clock_.now(), seconds(1), seconds(5)), sent + seconds(10));
+}
+
 }  // namespace
 }  // namespace netcow
