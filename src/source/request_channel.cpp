@@ -217,11 +217,11 @@ RequestChannel::Needs RequestChannel::needs(Clock::Time now, const Limits& limit
   }
   if (pending_.readCount() != 0) {
     needs.checkAt = std::min(needs.checkAt, nextExpiry(now));
+    if (pending_.sentCount() != 0) {
+      return needs;
+    }
   }
-  if (pending_.sentCount() != 0) {
-    return needs;
-  }
-  // Nothing that was sent has a time limit. What is sent next may have one.
+  // No read that was sent has a time limit. What is sent next may have one.
   const SilenceWatch::Duration soon =
       ioTimeout_ ? std::min<SilenceWatch::Duration>(limits.lateAfter, *ioTimeout_)
                  : limits.lateAfter;

@@ -363,5 +363,50 @@ TEST_F(ExpiringChannelTest, WithoutAConnectionTheFirstReadWakesTheReceiver) {
   EXPECT_EQ(needs().checkAt, clock_.now() + seconds(5));
 }
 
+class QuicklyExpiringChannelTest : public RequestChannelTest {
+ protected:
+  QuicklyExpiringChannelTest() : RequestChannelTest(seconds(2)) {}
+};
+
+// What expired may still be due for an answer, and keeps nobody awake.
+TEST_F(QuicklyExpiringChannelTest, EveryReadExpiresInTimeWhereverTheReceiverIs) {
+  test::SeededRandom random;
+  attach();
+  int asked = 0;
+  std::vector<std::uint64_t> due;
+  for (int round = 0; round < 3000; ++round) {
+    const Clock::Time checkAt = needs().checkAt;
+    const auto step = milliseconds(random.between(0, random.oneIn(3) ? 9000 : 500));
+    clock_.advance(std::min<Clock::Time::duration>(step, checkAt - clock_.now()));
+    if (random.oneIn(2)) {
+      read();
+      ++asked;
+      // The latest moment at which the receiver looks again.
+      const Clock::Time looks = receiverIsWoken() ? clock_.now() : checkAt;
+      ASSERT_LE(looks, clock_.now() + seconds(2)) << round;
+      wakeUp_.clear();
+    }
+    channel_.expire(clock_.now());
+    for (const auto& request : arrived()) {
+      due.push_back(request.handle);
+    }
+    if (random.oneIn(10)) {
+      for (const std::uint64_t handle : std::exchange(due, {})) {
+        channel_.finish(handle, {});
+      }
+      receive(true);
+    }
+    if (random.oneIn(50)) {
+      channel_.detach();
+      due.clear();
+      attach();
+    }
+  }
+  clock_.advance(seconds(5));
+  channel_.expire(clock_.now());
+  EXPECT_EQ(succeeded_ + failed_, asked);
+  EXPECT_GT(failed_, 10);
+}
+
 }  // namespace
 }  // namespace netcow
