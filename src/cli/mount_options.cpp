@@ -123,6 +123,10 @@ std::string fullOption(const std::string& argument, const std::vector<std::strin
       fitting.push_back(name);
     }
   }
+  // `--i` is older than --io-timeout.
+  if (fitting.size() == 2 && fitting[0] == "--image" && fitting[1] == "--io-timeout") {
+    fitting.pop_back();
+  }
   if (fitting.size() > 1) {
     refuse("the option " + given + " is short for both " + fitting[0] + " and " + fitting[1]);
   }

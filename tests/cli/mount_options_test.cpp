@@ -304,6 +304,7 @@ TEST(MountOptions, TakeATimeOutForReads) {
   };
   EXPECT_EQ(parse({"-h", "a", "-i", "b", "/mnt"}).ioTimeout, std::nullopt);
   EXPECT_EQ(with("30"), milliseconds(30'000));
+  EXPECT_EQ(parse({"-h", "a", "--i", "b", "/mnt"}).image, "b") << "as before there was a time-out";
   EXPECT_EQ(with("0.25"), milliseconds(250));
   EXPECT_EQ(with("0.0001"), milliseconds(1)) << "never the opposite of what was meant";
   EXPECT_EQ(with("0"), std::nullopt);
