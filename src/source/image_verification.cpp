@@ -46,6 +46,7 @@ std::uint64_t ImageVerification::lengthOf(std::uint64_t span) const {
 VerificationReport ImageVerification::run(std::chrono::milliseconds interval,
                                           const Watcher& watch) {
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
   MutexLock lock(mutex_);
   working_ = kThreads;
   for (std::size_t i = 0; i < kThreads; ++i) {
