@@ -9,6 +9,7 @@
 #include "source/dnbd3_source.h"
 #include "source/file_source.h"
 #include "source/host_list.h"
+#include "source/prefetch/prefetch_source.h"
 #include "source/source_url.h"
 #include "upload/upload_requests.h"
 
@@ -22,12 +23,19 @@ constexpr std::size_t kOldUuidLength = 35;
   throw UserError("the session " + command.sessionDirectory + " " + why);
 }
 
-std::unique_ptr<Source> connect(std::vector<Host> hosts, ImageName image, bool sticky) {
+std::unique_ptr<Source> connect(std::vector<Host> hosts, ImageName image,
+                                const MountCommand& command) {
   Dnbd3Options options;
   options.hosts = std::move(hosts);
   options.image = std::move(image);
-  options.learnServers = !sticky;
-  return connectDnbd3(options);
+  options.learnServers = !command.sticky;
+  std::unique_ptr<Source> source = connectDnbd3(options);
+  if (command.prefetch == 0) {
+    return source;
+  }
+  PrefetchSource::Options prefetch;
+  prefetch.memory = command.prefetch;
+  return std::make_unique<PrefetchSource>(std::move(source), prefetch);
 }
 
 /// -i and -r name the image of a file too; without them its own name does.
@@ -186,7 +194,7 @@ MountCommand completedBy(const MountCommand& command, const std::optional<Origin
 
 std::unique_ptr<Source> openSource(const MountCommand& command) {
   if (command.source.empty()) {
-    return connect(parseHostList(command.hosts), {command.image, command.revision}, command.sticky);
+    return connect(parseHostList(command.hosts), {command.image, command.revision}, command);
   }
   const SourceUrl url = parseSourceUrl(command.source);
   if (const auto* file = std::get_if<FileUrl>(&url)) {
@@ -202,7 +210,7 @@ std::unique_ptr<Source> openSource(const MountCommand& command) {
   if (command.revision != 0) {
     image.revision = command.revision;
   }
-  return connect({server.host}, image, command.sticky);
+  return connect({server.host}, image, command);
 }
 
 MountSession openMountSession(const MountCommand& command, const Source& source,

@@ -10,6 +10,9 @@
 namespace netcow {
 namespace {
 
+/// Around a block that is filled; a multiple of the block size.
+constexpr std::uint64_t kNeighbourhood = 16 * kBlockSize;
+
 /// What a write of [offset, offset + length) does to whole blocks and to parts of blocks.
 struct WriteSplit {
   std::uint64_t directBegin;  ///< the bytes in between go to the session as they are
@@ -109,10 +112,26 @@ std::error_code Image::State::beginGrowingWrite(Write& write) {
 }
 
 void Image::State::startFills(Fills& newFills) {
+  std::array<std::uint64_t, 2> blocks{};
+  std::size_t count = 0;
   for (auto& fill : newFills) {
     if (fill != nullptr) {
+      blocks.at(count++) = fill->block;
       startFill(std::move(fill));
     }
+  }
+  // Only now: nobody waits for the neighbours.
+  for (std::size_t i = 0; i < count; ++i) {
+    hintNeighbours(blocks.at(i));
+  }
+}
+
+/// Who writes to a part of a block often goes on with a part of one nearby.
+void Image::State::hintNeighbours(std::uint64_t block) {
+  const std::uint64_t begin = block * kBlockSize / kNeighbourhood * kNeighbourhood;
+  const std::uint64_t end = std::min(begin + kNeighbourhood, visibleBase());
+  if (begin < end) {
+    base.willNeed(begin, end - begin);
   }
 }
 
