@@ -10,9 +10,6 @@
 namespace netcow {
 namespace {
 
-/// Around a block that is filled; a multiple of the block size.
-constexpr std::uint64_t kNeighbourhood = 16 * kBlockSize;
-
 /// What a write of [offset, offset + length) does to whole blocks and to parts of blocks.
 struct WriteSplit {
   std::uint64_t directBegin;  ///< the bytes in between go to the session as they are
@@ -128,10 +125,10 @@ void Image::State::startFills(Fills& newFills) {
 
 /// Who writes to a part of a block often goes on with a part of one nearby.
 void Image::State::hintNeighbours(std::uint64_t block) {
-  const std::uint64_t begin = block * kBlockSize / kNeighbourhood * kNeighbourhood;
-  const std::uint64_t end = std::min(begin + kNeighbourhood, visibleBase());
+  const std::uint64_t begin = block * kBlockSize;
+  const std::uint64_t end = std::min(begin + kBlockSize, visibleBase());
   if (begin < end) {
-    base.willNeed(begin, end - begin);
+    base.willNeedNear(begin, end - begin);
   }
 }
 

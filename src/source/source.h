@@ -31,9 +31,10 @@ class Source {
   /// stop() ends the wait.
   virtual void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) = 0;
 
-  /// Says that reads of this range, which must lie within size(), are likely to come. A source may
-  /// fetch some of it in advance, or do nothing; nobody is told. Does not block.
-  virtual void willNeed(std::uint64_t offset, std::uint64_t length) {
+  /// Says that what lies around this range, which is being read, is likely to be read as well. The
+  /// range must lie within size(). A source may fetch some of it in advance, or do nothing; nobody
+  /// is told. Does not block.
+  virtual void willNeedNear(std::uint64_t offset, std::uint64_t length) {
     static_cast<void>(offset);
     static_cast<void>(length);
   }

@@ -85,7 +85,7 @@ TEST_F(ImageTest, AFillSaysThatItsNeighboursAreLikelyToBeNeeded) {
   start(repeated(200'000, 0xB5));
   writeNow(repeated(10, 1), 70'000);
   ASSERT_EQ(source_->hints().size(), 1U);
-  EXPECT_EQ(source_->hints()[0], std::pair(std::uint64_t{65'536}, std::uint64_t{65'536}));
+  EXPECT_EQ(source_->hints()[0], std::pair(std::uint64_t{69'632}, std::uint64_t{4096}));
   writeNow(repeated(4096, 2), 8192);
   writeNow(repeated(10, 3), 70'100);
   EXPECT_EQ(source_->hints().size(), 1U) << "nothing was missing";

@@ -30,7 +30,7 @@ class HeldSource : public Source {
       answer(held_.size() - 1);
     }
   }
-  void willNeed(std::uint64_t offset, std::uint64_t length) override {
+  void willNeedNear(std::uint64_t offset, std::uint64_t length) override {
     outOfRange_ = outOfRange_ || offset + length > content_.size();
     hints_.emplace_back(offset, length);
   }
@@ -45,7 +45,7 @@ class HeldSource : public Source {
   bool hold = true;
   [[nodiscard]] std::size_t pending() const { return held_.size(); }
   [[nodiscard]] bool wasAskedOutOfRange() const { return outOfRange_; }
-  /// What was said to be needed: offsets and lengths.
+  /// What was said to have neighbours that are needed: offsets and lengths.
   [[nodiscard]] const std::vector<std::pair<std::uint64_t, std::uint64_t>>& hints() const {
     return hints_;
   }

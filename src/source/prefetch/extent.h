@@ -11,6 +11,7 @@
 #include "base/pending_operation.h"
 #include "source/prefetch/buffer_pool.h"
 #include "source/prefetch/link_estimate.h"
+#include "source/prefetch/neighbour_credit.h"
 
 namespace netcow {
 
@@ -29,7 +30,8 @@ struct Extent {
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
   BufferPool::Buffer memory;
-  std::uint64_t stream = 0;  ///< id of the stream it was asked for; 0: a neighbour of a block
+  std::uint64_t stream = 0;           ///< id of the stream it was asked for; 0: none
+  NeighbourCredit* credit = nullptr;  ///< if it is a neighbour of what was read: what paid for it
   LinkEstimate::Sending sending;
   bool hasArrived = false;
   std::uint64_t bytesRead = 0;  ///< that readers took or wait for

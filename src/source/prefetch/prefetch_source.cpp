@@ -90,14 +90,14 @@ void PrefetchSource::answer(const Parts& parts,
   }
 }
 
-void PrefetchSource::willNeed(std::uint64_t offset, std::uint64_t length) {
+void PrefetchSource::willNeedNear(std::uint64_t offset, std::uint64_t length) {
   std::vector<ExtentPointer> extents;
   {
     const MutexLock lock(mutex_);
     if (stopped_ || !isInside(offset, length)) {
       return;
     }
-    prefetcher_.willNeed({offset, length}, extents);
+    prefetcher_.willNeedNear({offset, length}, extents);
     if (extents.empty()) {
       return;
     }

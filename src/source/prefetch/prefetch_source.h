@@ -44,7 +44,7 @@ class PrefetchSource final : public Source {
   [[nodiscard]] const ImageName& image() const override { return inner_->image(); }
   [[nodiscard]] std::uint64_t size() const override { return inner_->size(); }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
-  void willNeed(std::uint64_t offset, std::uint64_t length) override;
+  void willNeedNear(std::uint64_t offset, std::uint64_t length) override;
   void stop() override;
   [[nodiscard]] std::string statusText() const override;
 

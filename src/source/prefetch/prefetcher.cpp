@@ -12,6 +12,9 @@ namespace {
 /// What is asked for at once: as much as one request of the protocol may bring.
 constexpr std::uint64_t kLargestExtent = BufferPool::kLargest;
 
+/// What is fetched around a block.
+constexpr std::uint64_t kNeighbourhood = 16 * kBlockSize;
+
 }  // namespace
 
 std::vector<Prefetcher::Part> Prefetcher::read(std::span<std::byte> buffer, std::uint64_t offset,
@@ -28,8 +31,8 @@ std::vector<Prefetcher::Part> Prefetcher::read(std::span<std::byte> buffer, std:
         continue;
       }
       (part.extent->hasArrived ? numbers_.bytesReady : numbers_.bytesJoined) += size;
-      if (part.extent->stream == 0 && part.extent->bytesRead == size) {
-        neighbours_.earned();
+      if (part.extent->credit != nullptr && part.extent->bytesRead == size) {
+        part.extent->credit->earned();
       }
     }
   }
@@ -42,15 +45,23 @@ std::vector<Prefetcher::Part> Prefetcher::read(std::span<std::byte> buffer, std:
   return parts;
 }
 
-void Prefetcher::willNeed(ByteRange range, std::vector<ExtentPointer>& ask) {
-  if (!neighbours_.wants()) {
-    neighbours_.declined();
+void Prefetcher::willNeedNear(ByteRange range, std::vector<ExtentPointer>& ask) {
+  const std::uint64_t end = range.offset + range.size;
+  const std::uint64_t begin = range.offset / kNeighbourhood * kNeighbourhood;
+  askForNeighbours({end, std::min(kBlockSize, imageSize_ - end)}, nextBlock_, ask);
+  askForNeighbours({begin, std::min(kNeighbourhood, imageSize_ - begin)}, around_, ask);
+}
+
+void Prefetcher::askForNeighbours(ByteRange range, NeighbourCredit& credit,
+                                  std::vector<ExtentPointer>& ask) {
+  if (!credit.wants()) {
+    credit.declined();
     return;
   }
   const std::size_t before = ask.size();
-  askFor(range, 0, ask);
+  askFor(range, 0, &credit, ask);
   if (ask.size() > before) {
-    neighbours_.spent();
+    credit.spent();
   }
 }
 
@@ -132,10 +143,11 @@ void Prefetcher::readAheadRecords(ReadStream& stream, std::vector<ExtentPointer>
 bool Prefetcher::askFor(const ReadStream& stream, std::uint64_t begin, std::uint64_t end,
                         std::vector<ExtentPointer>& ask) {
   const std::uint64_t offset = stream.backward ? imageSize_ - end : begin;
-  return askFor(ByteRange{offset, end - begin}, stream.id, ask);
+  return askFor(ByteRange{offset, end - begin}, stream.id, nullptr, ask);
 }
 
-bool Prefetcher::askFor(ByteRange range, std::uint64_t stream, std::vector<ExtentPointer>& ask) {
+bool Prefetcher::askFor(ByteRange range, std::uint64_t stream, NeighbourCredit* credit,
+                        std::vector<ExtentPointer>& ask) {
   for (const ByteRange& missing : cache_.missing(range)) {
     for (std::uint64_t at = 0; at < missing.size;) {
       const std::uint64_t size = std::min(missing.size - at, kLargestExtent);
@@ -151,6 +163,7 @@ bool Prefetcher::askFor(ByteRange range, std::uint64_t stream, std::vector<Exten
       extent->size = size;
       extent->memory = std::move(memory);
       extent->stream = stream;
+      extent->credit = credit;
       extent->sending = link_.send(size, clock_.now());
       cache_.add(extent);
       ask.push_back(std::move(extent));

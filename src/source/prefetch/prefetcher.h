@@ -35,8 +35,8 @@ class Prefetcher {
   std::vector<Part> read(std::span<std::byte> buffer, std::uint64_t offset,
                          std::vector<ExtentPointer>& ask);
 
-  /// Notes that reads of a range inside the image are likely.
-  void willNeed(ByteRange range, std::vector<ExtentPointer>& ask);
+  /// Notes that reads around a range inside the image are likely.
+  void willNeedNear(ByteRange range, std::vector<ExtentPointer>& ask);
 
   /// What was to be asked for has arrived, or failed and is forgotten.
   void ended(const ExtentPointer& extent, bool failed);
@@ -64,7 +64,9 @@ class Prefetcher {
   void readAheadRecords(ReadStream& stream, std::vector<ExtentPointer>& ask);
   bool askFor(const ReadStream& stream, std::uint64_t begin, std::uint64_t end,
               std::vector<ExtentPointer>& ask);
-  bool askFor(ByteRange range, std::uint64_t stream, std::vector<ExtentPointer>& ask);
+  void askForNeighbours(ByteRange range, NeighbourCredit& credit, std::vector<ExtentPointer>& ask);
+  bool askFor(ByteRange range, std::uint64_t stream, NeighbourCredit* credit,
+              std::vector<ExtentPointer>& ask);
   BufferPool::Buffer takeMemory(std::uint64_t size);
   void noteDropped(const Extent& extent);
 
@@ -74,7 +76,10 @@ class Prefetcher {
   ReadPatterns patterns_;
   PrefetchCache cache_;
   LinkEstimate link_;
-  NeighbourCredit neighbours_;
+  // A write over the border of two blocks is two for the kernel. Fetching the next block pays for
+  // those also when writes are at random, and nothing else is worth it.
+  NeighbourCredit nextBlock_;
+  NeighbourCredit around_;
   Numbers numbers_;
 };
 

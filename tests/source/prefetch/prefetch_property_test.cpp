@@ -139,8 +139,7 @@ std::string readInOneThread(SeededRandom& random) {
     one.start(reads.emplace_back(), free.first(range.length), range.offset);
     free = free.subspan(range.length);
     if (random.oneIn(8)) {
-      one.source_->willNeed(range.offset,
-                            std::min<std::uint64_t>(one.size_ - range.offset, 65'536));
+      one.source_->willNeedNear(range.offset, range.length);
     }
     one.clock_.advance(std::chrono::microseconds(random.between(0, 30'000)));
     for (std::uint64_t answers = random.between(0, 2 * eager); answers > 0; --answers) {
@@ -192,7 +191,7 @@ std::string readInThreads(SeededRandom& random) {
           Case::Read read;
           one.start(read, buffer.first(range.length), range.offset);
           if (own.oneIn(8)) {
-            one.source_->willNeed(range.offset, range.length);
+            one.source_->willNeedNear(range.offset, range.length);
           }
           read.calls.wait(0);
           one.clock_.advance(std::chrono::microseconds(own.between(0, 5000)));

@@ -65,9 +65,9 @@ class PrefetchSourceTest : public testing::Test {
 
   SeededRandom random_;
   FakeClock clock_;
+  std::list<Read> reads_;  // must outlive the source, which ends those that are left
   ScriptedSource* inner_ = nullptr;
   std::unique_ptr<PrefetchSource> source_;
-  std::list<Read> reads_;
 };
 
 TEST_F(PrefetchSourceTest, WhatWasReadAheadIsAnsweredAtOnce) {
@@ -189,11 +189,11 @@ TEST_F(PrefetchSourceTest, NeighboursComeAlongWhileTheyAreReadAndElseNot) {
   for (int i = 0; i < 400; ++i) {
     const std::uint64_t offset = random_.between(0, kImage / 65'536 - 1) * 65'536;
     readNow(offset, kBlock);
-    source_->willNeed(offset, 65'536);
+    source_->willNeedNear(offset, kBlock);
     inner_->answerAll();
   }
   const std::uint64_t useless = inner_->bytesAsked() - 400 * kBlock;
-  EXPECT_LT(useless, 80U * 65'536) << "some are read by chance";
+  EXPECT_LT(useless, 90U * 65'536) << "some are read by chance";
 
   make();
   int atOnce = 0;
@@ -202,10 +202,28 @@ TEST_F(PrefetchSourceTest, NeighboursComeAlongWhileTheyAreReadAndElseNot) {
     const std::uint64_t offset = (i / 2 * 7919 % 8000) * 65'536 + (i % 2) * 32'768;
     atOnce += start(offset, kBlock).result.calls;
     inner_->answerAll();
-    source_->willNeed(offset / 65'536 * 65'536, 65'536);
+    source_->willNeedNear(offset, kBlock);
+    source_->willNeedNear(offset, kBlock);
     inner_->answerAll();
   }
   EXPECT_GT(atOnce, 190);
+  EXPECT_LE(inner_->bytesAsked(), 200U * (65'536 + 2 * kBlock)) << "nothing twice";
+}
+
+TEST_F(PrefetchSourceTest, ReadsOverTheBorderOfTwoBlocksBringTheNextBlockAndNoMore) {
+  make();
+  int atOnce = 0;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    const std::uint64_t offset = i * 7919 % 8000 * 65'536;
+    start(offset, kBlock);
+    source_->willNeedNear(offset, kBlock);
+    inner_->answerAll();
+    atOnce += start(offset + kBlock, kBlock).result.calls;
+    source_->willNeedNear(offset + kBlock, kBlock);
+    inner_->answerAll();
+  }
+  EXPECT_GT(atOnce, 390);
+  EXPECT_LT(inner_->bytesAsked(), 400U * 3 * kBlock + 60U * 65'536);
 }
 
 TEST_F(PrefetchSourceTest, MemoryIsGivenBackWhenNobodyReads) {
@@ -241,6 +259,27 @@ TEST_F(PrefetchSourceTest, OthersNeverWaitBehindMoreThanHalfTheSlots) {
   for (const Read& read : reads_) {
     ASSERT_TRUE(isRight(read));
   }
+}
+
+TEST_F(PrefetchSourceTest, ReadersInStepsLeaveSlotsToOthersToo) {
+  make();
+  constexpr std::size_t kReaders = 3;
+  std::array<const Read*, kReaders> reading{};
+  std::array<std::uint64_t, kReaders> steps{};
+  std::size_t most = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    for (std::size_t reader = 0; reader < kReaders; ++reader) {
+      if (reading.at(reader) == nullptr || reading.at(reader)->result.calls == 1) {
+        const std::uint64_t offset = reader * 160 * kMebibyte + steps.at(reader)++ * 16'384;
+        reading.at(reader) = &start(offset, kBlock);
+      }
+    }
+    most = std::max(most, inner_->held());
+    ASSERT_LE(inner_->held(), kReaders + LinkEstimate::kMostRequests);
+    clock_.advance(std::chrono::microseconds(100));
+    inner_->answerOne();  // fewer than they want: they wait, and their windows grow
+  }
+  EXPECT_GT(most, LinkEstimate::kMostRequests / 2);
 }
 
 TEST_F(PrefetchSourceTest, ReadsAtRandomCostNoMoreThanTheyAre) {
