@@ -19,6 +19,8 @@ constexpr const char* kIntroduction =
     "With -c or -L it is writable: changes stay in the session's folder, are uploaded to the\n"
     "server named by -C, and merged into a new revision after unmounting if -m is given.\n";
 
+constexpr std::uint64_t kSmallestPrefetch = std::uint64_t{1} << 20U;
+
 [[noreturn]] void refuse(const std::string& line) {
   throw UserError(line + "; see netcow mount --help", ExitStatus::usage);
 }
@@ -32,6 +34,7 @@ struct Raw {
   double ioTimeoutSeconds = 0;
   std::string maxLocal;
   std::string maxImageSize;
+  std::string prefetch;
   bool foreground = false;
 };
 
@@ -54,6 +57,14 @@ void addBaseOptions(CLI::App& app, MountCommand& command, Raw& raw) {
   app.add_option("--source", command.source,
                  "In place of -h: dnbd3://HOST[:PORT]/NAME?revision=N or file:///PATH")
       ->type_name("URL")
+      ->group("Image");
+}
+
+void addSpeedOptions(CLI::App& app, Raw& raw) {
+  app.add_option("--prefetch", raw.prefetch,
+                 "Memory for what is read ahead of those who read a remote image in order; 0 = "
+                 "do not read ahead [64M]")
+      ->type_name("SIZE")
       ->group("Image");
 }
 
@@ -242,6 +253,9 @@ void checkLimits(const MountCommand& command) {
   if (command.maxLocal && *command.maxLocal < kClusterSize) {
     refuse("--max-local is too small to keep any change; give at least 2M");
   }
+  if (command.prefetch != 0 && command.prefetch < kSmallestPrefetch) {
+    refuse("--prefetch is too small to read anything ahead; give at least 1M, or 0");
+  }
   if (!command.maxImageSize) {
     return;
   }
@@ -265,6 +279,7 @@ void complete(MountCommand& command, const Raw& raw) {
   command.ioTimeout = parseTimeout(raw.ioTimeoutSeconds);
   command.maxLocal = parseSize("--max-local", raw.maxLocal);
   command.maxImageSize = parseSize("--max-image-size", raw.maxImageSize);
+  command.prefetch = parseSize("--prefetch", raw.prefetch).value_or(command.prefetch);
   checkSession(command, raw);
   checkLimits(command);
   checkBase(command);
@@ -284,6 +299,7 @@ std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& ar
   MountCommand command;
   Raw raw;
   addBaseOptions(app, command, raw);
+  addSpeedOptions(app, raw);
   addSessionOptions(app, command, raw);
   addProcessOptions(app, command, raw);
   app.set_version_flag("-v,-V,--version", "netcow " NETCOW_VERSION)->group("Process");

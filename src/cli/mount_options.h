@@ -24,6 +24,8 @@ struct MountCommand {
   std::uint16_t revision = 0;                          ///< 0: the latest
   bool sticky = false;                                 ///< use only the servers named
   std::optional<std::chrono::milliseconds> ioTimeout;  ///< reads that take longer fail
+  /// Bytes of memory for what is read ahead of a remote image; 0: nothing is.
+  std::uint64_t prefetch = std::uint64_t{64} << 20U;
 
   std::string sessionDirectory;  ///< of -c or -L; empty: read-only
   bool loadSession = false;      ///< it was -L

@@ -9,6 +9,7 @@
 #include "source/dnbd3_source.h"
 #include "source/file_source.h"
 #include "source/host_list.h"
+#include "source/prefetch/prefetch_source.h"
 #include "source/source_url.h"
 #include "upload/upload_requests.h"
 
@@ -29,7 +30,13 @@ std::unique_ptr<Source> connect(const MountCommand& command, std::vector<Host> h
   options.image = std::move(image);
   options.learnServers = !command.sticky;
   options.ioTimeout = command.ioTimeout;
-  return connectDnbd3(options);
+  std::unique_ptr<Source> source = connectDnbd3(options);
+  if (command.prefetch == 0) {
+    return source;
+  }
+  PrefetchSource::Options prefetch;
+  prefetch.memory = command.prefetch;
+  return std::make_unique<PrefetchSource>(std::move(source), prefetch);
 }
 
 /// -i and -r name the image of a file too; without them its own name does.

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/pending_operation.h"
 #include "format/geometry.h"
-#include "image/pending_operation.h"
 
 namespace netcow {
 

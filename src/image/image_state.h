@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/pending_operation.h"
 #include "image/block_fills.h"
 #include "image/image.h"
-#include "image/pending_operation.h"
 
 namespace netcow {
 
@@ -70,6 +70,7 @@ struct Image::State {
       NETCOW_REQUIRES_SHARED(sizeMutex);
   void startFills(Fills& newFills);
   void startFill(std::shared_ptr<BlockFill> fill);
+  void hintNeighbours(std::uint64_t block);
   void finishFill(BlockFill& fill, const std::error_code& readError);
   std::error_code storeFill(BlockFill& fill, const std::vector<PartialWrite>& writes)
       NETCOW_REQUIRES_SHARED(sizeMutex);

@@ -110,10 +110,26 @@ std::error_code Image::State::beginGrowingWrite(Write& write) {
 }
 
 void Image::State::startFills(Fills& newFills) {
+  std::array<std::uint64_t, 2> blocks{};
+  std::size_t count = 0;
   for (auto& fill : newFills) {
     if (fill != nullptr) {
+      blocks.at(count++) = fill->block;
       startFill(std::move(fill));
     }
+  }
+  // Only now: nobody waits for the neighbours.
+  for (std::size_t i = 0; i < count; ++i) {
+    hintNeighbours(blocks.at(i));
+  }
+}
+
+/// Who writes to a part of a block often goes on with a part of one nearby.
+void Image::State::hintNeighbours(std::uint64_t block) {
+  const std::uint64_t begin = block * kBlockSize;
+  const std::uint64_t end = std::min(begin + kBlockSize, visibleBase());
+  if (begin < end) {
+    base.willNeedNear(begin, end - begin);
   }
 }
 

@@ -31,6 +31,14 @@ class Source {
   /// stop() ends the wait.
   virtual void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) = 0;
 
+  /// Says that what lies around this range, which is being read, is likely to be read as well. The
+  /// range must lie within size(). A source may fetch some of it in advance, or do nothing; nobody
+  /// is told. Does not block.
+  virtual void willNeedNear(std::uint64_t offset, std::uint64_t length) {
+    static_cast<void>(offset);
+    static_cast<void>(length);
+  }
+
   /// Answers every pending read with EIO, and every later one at once. After it returned no
   /// completion runs any more.
   virtual void stop() = 0;

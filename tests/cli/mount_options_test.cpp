@@ -170,6 +170,12 @@ TEST(MountOptions, LimitNothingUnlessTold) {
   EXPECT_FALSE(command.maxImageSize);
 }
 
+TEST(MountOptions, ReadAheadUnlessToldNotTo) {
+  EXPECT_EQ(parse({"-h", "a", "-i", "img", "/mnt"}).prefetch, 67'108'864U);
+  EXPECT_EQ(parse({"-h", "a", "-i", "img", "--prefetch", "1G", "/mnt"}).prefetch, 1'073'741'824U);
+  EXPECT_EQ(parse({"-h", "a", "-i", "img", "--prefetch", "0", "/mnt"}).prefetch, 0U);
+}
+
 TEST(MountOptions, LimitASessionThatGoesOn) {
   EXPECT_EQ(parse({"-L", "/c", "--max-local", "1G", "/mnt"}).maxLocal, 1'073'741'824U);
 }
@@ -194,14 +200,18 @@ TEST(MountOptions, ShowTheUsageWhenAskedOrWithoutAnyArgument) {
   const std::vector<Arguments> lines = {{}, {"--help"}, {"-H"}, {"--usage"}, {"--us"}};
   for (const Arguments& line : lines) {
     const std::string text = printed(line);
-    for (const char* part : {"MOUNTPOINT",      "--host",           "--image",
-                             "--rid",           "--option",         "--log",
-                             "--sticky",        "--debug",          "--help",
-                             "--version",       "--usage",          "--cow ",
-                             "--loadcow",       "--cowServer",      "--merge",
-                             "--upload-uuid",   "--cow-stats-file", "--cow-stats-stdout",
-                             "--source",        "--min-age",        "--max-local",
-                             "--max-image-size"}) {
+    for (const char* part : {"MOUNTPOINT",       "--host",
+                             "--image",          "--rid",
+                             "--option",         "--log",
+                             "--sticky",         "--debug",
+                             "--help",           "--version",
+                             "--usage",          "--cow ",
+                             "--loadcow",        "--cowServer",
+                             "--merge",          "--upload-uuid",
+                             "--cow-stats-file", "--cow-stats-stdout",
+                             "--source",         "--min-age",
+                             "--max-local",      "--max-image-size",
+                             "--prefetch"}) {
       EXPECT_THAT(text, HasSubstr(part));
     }
   }
@@ -294,6 +304,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"ImageSizeNoNumber",
               {"-h", "a", "-i", "i", "-c", "/c", "--max-image-size", "1..5T", "/m"},
               "--max-image-size 1..5T is no size"},
+        Wrong{"PrefetchTooSmall", {"-h", "a", "-i", "i", "--prefetch", "64K", "/m"}, "1M"},
+        Wrong{"PrefetchNoNumber",
+              {"-h", "a", "-i", "i", "--prefetch", "off", "/m"},
+              "off is no size"},
         Wrong{"AgeNoNumber", {"-h", "a", "-i", "i", "--min-age", "soon", "/m"}, "min-age"}),
     [](const auto& instance) { return instance.param.name; });
 

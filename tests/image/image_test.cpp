@@ -81,6 +81,20 @@ TEST_F(ImageTest, TwoPartialWritesShareOneFill) {
   EXPECT_EQ(readNow(0, kBlockSize), expected);
 }
 
+TEST_F(ImageTest, AFillSaysThatItsNeighboursAreLikelyToBeNeeded) {
+  start(repeated(200'000, 0xB5));
+  writeNow(repeated(10, 1), 70'000);
+  ASSERT_EQ(source_->hints().size(), 1U);
+  EXPECT_EQ(source_->hints()[0], std::pair(std::uint64_t{69'632}, std::uint64_t{4096}));
+  writeNow(repeated(4096, 2), 8192);
+  writeNow(repeated(10, 3), 70'100);
+  EXPECT_EQ(source_->hints().size(), 1U) << "nothing was missing";
+  writeNow(repeated(10, 4), 199'000);
+  ASSERT_EQ(source_->hints().size(), 2U);
+  EXPECT_EQ(source_->hints()[1].first + source_->hints()[1].second, 200'000U);
+  EXPECT_FALSE(source_->wasAskedOutOfRange());
+}
+
 TEST_F(ImageTest, AFillNeverOverwritesAWholeBlockWrittenMeanwhile) {
   start(repeated(kBlockSize, 1));
   const Bytes part = repeated(10, 2);

@@ -30,6 +30,10 @@ class HeldSource : public Source {
       answer(held_.size() - 1);
     }
   }
+  void willNeedNear(std::uint64_t offset, std::uint64_t length) override {
+    outOfRange_ = outOfRange_ || offset + length > content_.size();
+    hints_.emplace_back(offset, length);
+  }
   void stop() override {
     while (pending() > 0) {
       answer(0, EIO);
@@ -41,6 +45,10 @@ class HeldSource : public Source {
   bool hold = true;
   [[nodiscard]] std::size_t pending() const { return held_.size(); }
   [[nodiscard]] bool wasAskedOutOfRange() const { return outOfRange_; }
+  /// What was said to have neighbours that are needed: offsets and lengths.
+  [[nodiscard]] const std::vector<std::pair<std::uint64_t, std::uint64_t>>& hints() const {
+    return hints_;
+  }
   /// Answers the n-th of the held reads.
   void answer(std::size_t n, int error = 0) {
     Read read = std::move(held_[n]);
@@ -61,6 +69,7 @@ class HeldSource : public Source {
   ImageName name_{"held", 1};
   std::vector<Read> held_;
   bool outOfRange_ = false;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> hints_;
 };
 
 }  // namespace netcow::test
