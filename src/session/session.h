@@ -178,6 +178,8 @@ class Session {
 
   /// What `data` takes on the disk, in bytes.
   std::error_code spaceTaken(std::uint64_t& bytes) const;
+  /// How many blocks of the visible base are local.
+  [[nodiscard]] std::uint64_t localBlocks() const;
 
   // --- durability -------------------------------------------------------------------------
 

@@ -141,4 +141,8 @@ std::error_code Session::spaceTaken(std::uint64_t& bytes) const {
   return parts_->dataFile->allocatedBytes(bytes);
 }
 
+std::uint64_t Session::localBlocks() const {
+  return parts_->coveredBlocks.load();
+}
+
 }  // namespace netcow
