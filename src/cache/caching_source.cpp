@@ -12,23 +12,76 @@
 namespace netcow {
 
 CachingSource::CachingSource(std::unique_ptr<Source> inner, const CacheOptions& options)
-    : inner_(std::move(inner)), space_(std::in_place, options.folder, options.limit) {
+    : inner_(std::move(inner)),
+      options_(options),
+      record_{inner_->image(), inner_->size(), options.servers},
+      space_(std::in_place, options.folder, options.limit) {
   try {
-    owned_ = OwnedCache::open(*space_, {inner_->image(), inner_->size(), options.servers});
-    whyNot_ = "another mount uses it";
+    if (auto owned = OwnedCache::open(*space_, record_)) {
+      adopt(std::move(owned));
+      return;
+    }
   } catch (const UserError& error) {
     spdlog::warn("going on without the cache: {}", error.what());
     whyNot_ = error.what();
+    return;
   }
-  cache_ = owned_.get();
+  CacheClient::Hooks hooks;
+  hooks.network = [this](std::span<std::byte> buffer, std::uint64_t offset, Completion done) {
+    inner_->read(buffer, offset, std::move(done));
+  };
+  hooks.becomeOwner = [this] { return becomeOwner(); };
+  client_ = std::make_unique<CacheClient>(space_->folder() + "/" + cacheFolderName(record_.image),
+                                          record_, std::move(hooks), options_.timing);
 }
 
-CachingSource::CachingSource(std::unique_ptr<Source> inner, std::unique_ptr<OwnedCache> owned)
-    : inner_(std::move(inner)), owned_(std::move(owned)), cache_(owned_.get()) {}
+CachingSource::CachingSource(std::unique_ptr<Source> inner, std::unique_ptr<OwnedCache> owned,
+                             const CacheOptions& options)
+    : inner_(std::move(inner)),
+      options_(options),
+      record_{inner_->image(), inner_->size(), options.servers} {
+  adopt(std::move(owned));
+}
 
 CachingSource::~CachingSource() {
   stop();
   close();
+}
+
+void CachingSource::adopt(std::unique_ptr<OwnedCache> owned) {
+  owned_ = std::move(owned);
+  if (options_.prefetchAll) {
+    filler_ = std::make_unique<CacheFiller>(*inner_, *owned_, options_.pace);
+  }
+  cache_.store(owned_.get(), std::memory_order_release);
+  if (space_) {
+    share();
+  }
+}
+
+void CachingSource::share() {
+  try {
+    server_ = std::make_unique<CacheServer>(owned_->folder(), *this);
+  } catch (const std::system_error& error) {
+    spdlog::warn("other mounts cannot share this one's cache: {}", error.what());
+  }
+}
+
+bool CachingSource::becomeOwner() {
+  try {
+    auto owned = OwnedCache::open(*space_, record_);
+    if (!owned) {
+      return false;
+    }
+    spdlog::info("this mount has the cache {} now", owned->folder());
+    adopt(std::move(owned));
+    return true;
+  } catch (const UserError& error) {
+    if (!saidWhyNot_.exchange(true)) {
+      spdlog::warn("going on without the cache: {}", error.what());
+    }
+    return false;
+  }
 }
 
 void CachingSource::read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) {
@@ -41,7 +94,7 @@ void CachingSource::read(std::span<std::byte> buffer, std::uint64_t offset, Comp
     done(errnoCode(EIO));
   } else if (cache != nullptr && inside) {
     readThrough(*cache, buffer, offset, std::move(done));
-  } else {
+  } else if (!client_ || !inside || !client_->read(buffer, offset, done)) {
     inner_->read(buffer, offset, std::move(done));
   }
   if (--running_ == 0) {
@@ -80,6 +133,13 @@ void CachingSource::fetch(OwnedCache& cache, const MissingPart& part, Completion
 
 void CachingSource::stop() {
   stopped_ = true;
+  if (client_) {
+    client_->stop();  // first: its thread makes what follows
+  }
+  server_.reset();
+  if (filler_) {
+    filler_->stop();
+  }
   inner_->stop();
   for (int running = running_; running != 0; running = running_) {
     running_.wait(running);
@@ -88,20 +148,25 @@ void CachingSource::stop() {
 
 void CachingSource::close() {
   cache_ = nullptr;
+  filler_.reset();
   owned_.reset();
 }
 
 std::string CachingSource::cacheLine() const {
-  OwnedCache* const cache = cache_.load();
+  OwnedCache* const cache = cache_.load(std::memory_order_acquire);
   if (cache == nullptr) {
-    return "not used: " + whyNot_;
+    if (!client_) {
+      return "not used: " + whyNot_;
+    }
+    return isClient() ? "shared with another mount" : "not used now: another mount has it";
   }
   if (cache->blocks().off()) {
     return "not used any more: " + cache->folder() + " failed, see the log";
   }
   const std::uint64_t cached = cache->blocks().cachedBytes();
-  return fmt::format("{} of {} bytes ({} %) in {}", cached, size(),
-                     size() == 0 ? 0 : cached * 100 / size(), cache->folder());
+  return fmt::format("{} of {} bytes ({} %) in {}{}", cached, size(),
+                     size() == 0 ? 0 : cached * 100 / size(), cache->folder(),
+                     filler_ ? filler_->text() : "");
 }
 
 std::string CachingSource::statusText() const {

@@ -53,6 +53,11 @@ void StoreQueue::afterwards(std::function<void()> task) {
   changed_.notifyAll();
 }
 
+bool StoreQueue::isBusy() {
+  const MutexLock lock(mutex_);
+  return waiting_ > kMost / 4;
+}
+
 void StoreQueue::drain() {
   MutexLock lock(mutex_);
   while (!items_.empty() || working_) {

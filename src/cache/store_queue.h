@@ -32,6 +32,8 @@ class StoreQueue {
   bool offer(std::span<const std::byte> bytes, std::uint64_t offset,
              BlockCache::Room room = BlockCache::Room::make);
 
+  /// Whether so much waits that who is in no hurry should wait too.
+  bool isBusy();
   /// Returns when all that was offered before is stored or given up.
   void drain();
   /// Whether something that was to find room has found none since the last call.

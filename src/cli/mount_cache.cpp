@@ -41,6 +41,7 @@ std::unique_ptr<CachingSource> openCache(const MountCommand& command,
   options.folder = command.cacheFolder;
   options.limit = command.cacheSize;
   options.servers = serversOf(command);
+  options.prefetchAll = command.prefetchAll;
   return std::make_unique<CachingSource>(std::move(source), options);
 }
 

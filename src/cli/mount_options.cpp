@@ -98,6 +98,9 @@ void addCacheOptions(CLI::App& app, MountCommand& command, Raw& raw) {
                  "Let all images in DIR take at most so much [10G, or 80 % of what is free]")
       ->type_name("SIZE")
       ->group(group);
+  app.add_flag("--prefetch-all", command.prefetchAll,
+               "Fetch the whole image into the cache while nobody reads")
+      ->group(group);
 }
 
 void addProcessOptions(CLI::App& app, MountCommand& command, Raw& raw) {
@@ -251,6 +254,9 @@ void checkCache(const MountCommand& command) {
   if (command.cacheFolder.empty()) {
     if (command.cacheSize) {
       refuse("--cache-size limits a cache; name its folder with --cache");
+    }
+    if (command.prefetchAll) {
+      refuse("--prefetch-all fills a cache; name its folder with --cache");
     }
     return;
   }

@@ -82,7 +82,8 @@ class CacheRig {
     cache = owned.get();
     auto memory = std::make_unique<MemorySource>(content);
     inner = memory.get();
-    source = std::make_unique<CachingSource>(std::move(memory), std::move(owned));
+    inner->failing = failing;
+    source = std::make_unique<CachingSource>(std::move(memory), std::move(owned), options);
   }
   void close() { source.reset(); }
   /// As SIGKILL: nothing is closed.
@@ -105,6 +106,8 @@ class CacheRig {
   TemporaryDirectory folder;
   FakeClock clock;
   FileHook hook;
+  CacheOptions options;  ///< for the next open()
+  bool failing = false;  ///< the source's first state at the next open()
   const std::shared_ptr<const std::vector<std::byte>> content;
   OwnedCache* cache = nullptr;
   MemorySource* inner = nullptr;

@@ -304,6 +304,7 @@ INSTANTIATE_TEST_SUITE_P(
               "--max-image-size 1..5T is no size"},
         Wrong{
             "CacheSizeWithoutCache", {"-h", "a", "-i", "i", "--cache-size", "1G", "/m"}, "--cache"},
+        Wrong{"PrefetchWithoutCache", {"-h", "a", "-i", "i", "--prefetch-all", "/m"}, "--cache"},
         Wrong{"CacheTooSmall",
               {"-h", "a", "-i", "i", "--cache", "/c", "--cache-size", "1M", "/m"},
               "at least 16M"},
