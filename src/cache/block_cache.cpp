@@ -56,11 +56,16 @@ BlockCache::~BlockCache() = default;
 
 void BlockCache::read(std::span<std::byte> buffer, std::uint64_t offset,
                       std::vector<MissingPart>& missing) {
+  read(buffer, offset, missing, gate_.load(std::memory_order_acquire));
+}
+
+void BlockCache::read(std::span<std::byte> buffer, std::uint64_t offset,
+                      std::vector<MissingPart>& missing, ReadGate* gate) {
   while (!buffer.empty()) {
     const std::uint64_t forgets = session_.forgets();
     const Session::Run run = session_.runAt(offset, buffer.size());
     const auto part = buffer.first(run.length);
-    bool have = run.local && !off();
+    bool have = run.local && !off() && (gate == nullptr || gate->mayRead(offset, run.length));
     if (have) {
       use(offset / kClusterSize);
       if (const auto error = session_.readData(part, run.dataOffset)) {
@@ -194,6 +199,17 @@ void BlockCache::checkpoint() {
   const auto error = session_.checkpoint();
   if (error && !isFull(error)) {
     turnOff(error, "sync");
+  }
+}
+
+void BlockCache::forgetRange(std::uint64_t begin, std::uint64_t end) {
+  std::error_code error;
+  for (std::uint64_t cluster = begin / kClusterSize; cluster * kClusterSize < end; ++cluster) {
+    error = error ? error : session_.forget(cluster);
+  }
+  error = error ? error : session_.releaseForgotten();
+  if (error) {
+    turnOff(error, "correct");  // also a full disk: what is wrong must not be served
   }
 }
 

@@ -21,6 +21,14 @@ struct MissingPart {
   std::uint64_t offset = 0;
 };
 
+/// Says of cached bytes whether they may be served now.
+class ReadGate {
+ public:
+  virtual ~ReadGate() = default;
+  /// Of at most one cluster. Never waits.
+  virtual bool mayRead(std::uint64_t offset, std::uint64_t length) = 0;
+};
+
 /// The blocks of one image that this mount keeps, over a session.
 ///
 /// Reads may come from any thread and take no lock. Everything that stores or forgets is for one
@@ -46,6 +54,14 @@ class BlockCache {
   /// Fills what it has of `buffer`, and adds the rest to `missing`, in ascending order.
   void read(std::span<std::byte> buffer, std::uint64_t offset, std::vector<MissingPart>& missing);
 
+  /// The same, without asking the gate.
+  void readUngated(std::span<std::byte> buffer, std::uint64_t offset,
+                   std::vector<MissingPart>& missing) {
+    read(buffer, offset, missing, nullptr);
+  }
+  /// From now on read() asks `gate`, which must outlive the reads; null: nobody.
+  void setGate(ReadGate* gate) { gate_ = gate; }
+
   enum class Room {
     make,  ///< by forgetting what was used longest ago
     find,  ///< or go without
@@ -63,6 +79,8 @@ class BlockCache {
 
   /// Makes what was stored so far survive a power cut; turns the cache off if that fails.
   void checkpoint();
+  /// Forgets all clusters that have a part in [begin, end).
+  void forgetRange(std::uint64_t begin, std::uint64_t end);
   /// Gives back space that a crash left to nobody, and what is more than may be taken now.
   void tidyUp();
 
@@ -70,6 +88,8 @@ class BlockCache {
   [[nodiscard]] std::uint64_t cachedBytes() const { return session_.localBlocks() * kBlockSize; }
 
  private:
+  void read(std::span<std::byte> buffer, std::uint64_t offset, std::vector<MissingPart>& missing,
+            ReadGate* gate);
   bool makeRoom(std::uint64_t bytes, Room room);
   bool forgetColdest(std::uint64_t bytes);
   std::error_code measure();
@@ -81,6 +101,7 @@ class BlockCache {
   const std::uint64_t imageSize_;
   const Share share_;
   std::atomic<bool> off_ = false;
+  std::atomic<ReadGate*> gate_ = nullptr;
   std::atomic<std::uint32_t> now_ = 1;  ///< the counter
   /// By cluster. Not a vector: pages of it that were never touched take no memory.
   struct Free {

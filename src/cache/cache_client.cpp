@@ -16,6 +16,12 @@
 #include "cache/cache_socket.h"
 
 namespace netcow {
+namespace {
+
+/// Made without anybody reading, after an owner has gone: it may take long to close the cache.
+constexpr int kTriesAfterLoss = 100;
+
+}  // namespace
 
 CacheClient::CacheClient(std::string folder, CacheRecord record, Hooks hooks, Timing timing)
     : folder_(std::move(folder)),
@@ -75,6 +81,7 @@ bool CacheClient::read(std::span<std::byte> buffer, std::uint64_t offset, Comple
 }
 
 void CacheClient::run() {
+  int tries = 0;
   while (waitForWish()) {
     if (hooks_.becomeOwner()) {
       return;
@@ -88,8 +95,11 @@ void CacheClient::run() {
       }
       spdlog::log(stop_ ? spdlog::level::debug : spdlog::level::info,
                   "the mount that shares its cache {} is gone or does not answer", folder_);
-    } else {
+      tries = kTriesAfterLoss;
+    } else if (tries == 0) {
       wished_ = false;
+    } else {
+      --tries;
     }
     MutexLock lock(mutex_);
     const Time next = std::chrono::steady_clock::now() + timing_.retry;

@@ -25,7 +25,7 @@ namespace netcow {
 /// Nobody waits for an owner that is dead, stopped or slow: when it has said nothing for a while
 /// although it owes an answer, or closes the connection, all that it was asked is asked of the
 /// network, and it is left alone for a while. Then, or at once where it has ended, the client tries
-/// to become the owner itself. It does so only when somebody reads: an idle one uses no CPU.
+/// to become the owner itself. In the end it does so only when somebody reads: an idle one rests.
 ///
 /// One thread receives; it alone drops a connection and answers what was sent there, so nothing is
 /// answered twice, and no buffer is written to after its read was given to the network.

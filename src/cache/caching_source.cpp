@@ -50,6 +50,10 @@ CachingSource::~CachingSource() {
 
 void CachingSource::adopt(std::unique_ptr<OwnedCache> owned) {
   owned_ = std::move(owned);
+  if (options_.checksums) {
+    checks_ = std::make_unique<SpanChecks>(owned_->blocks(), owned_->queue(), size(),
+                                           owned_->recovered(), options_.checksums);
+  }
   if (options_.prefetchAll) {
     filler_ = std::make_unique<CacheFiller>(*inner_, *owned_, options_.pace);
   }
@@ -149,6 +153,7 @@ void CachingSource::stop() {
 void CachingSource::close() {
   cache_ = nullptr;
   filler_.reset();
+  checks_.reset();
   owned_.reset();
 }
 

@@ -13,6 +13,7 @@
 #include "cache/cache_server.h"
 #include "cache/cache_space.h"
 #include "cache/owned_cache.h"
+#include "cache/span_checks.h"
 #include "source/source.h"
 
 namespace netcow {
@@ -21,6 +22,7 @@ struct CacheOptions {
   std::string folder;                  ///< of --cache
   std::optional<std::uint64_t> limit;  ///< bytes, of --cache-size
   std::string servers;                 ///< host list that the blocks come from
+  ChecksumFetcher checksums;           ///< empty: there is nothing to compare with
   bool prefetchAll = false;            ///< fetch the whole image while nobody reads
   CacheFiller::Pace pace;
   CacheClient::Timing timing;
@@ -75,6 +77,7 @@ class CachingSource : public Source {
   std::string whyNot_;  ///< there is no cache at all; for people
   // Set before cache_ by the thread that adopts, and gone only after stop().
   std::unique_ptr<OwnedCache> owned_;
+  std::unique_ptr<SpanChecks> checks_;
   std::unique_ptr<CacheFiller> filler_;
   std::unique_ptr<CacheServer> server_;
   std::atomic<OwnedCache*> cache_ = nullptr;  ///< owned_, for those who read

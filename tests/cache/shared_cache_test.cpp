@@ -36,7 +36,7 @@ class SharedCache : public testing::Test {
     options.folder = temporary_.path();
     options.limit = std::uint64_t{1} << 30U;
     options.servers = "host:5003";
-    options.timing = {std::chrono::milliseconds(silence_), std::chrono::milliseconds(20)};
+    options.timing = {std::chrono::milliseconds(silence_), std::chrono::milliseconds(100)};
     mount.source = std::make_unique<CachingSource>(std::move(inner), options);
     return mount;
   }
