@@ -3,8 +3,9 @@
 #
 # Installs the Debian 12 packages netcow needs, as far as they are missing. Removes nothing.
 #
-#   scripts/install-dependencies.sh         everything: build, run, test, check
+#   scripts/install-dependencies.sh         what it takes to build, run, test and check
 #   scripts/install-dependencies.sh build   what it takes to build and run netcow
+#   scripts/install-dependencies.sh bench   the same, and what bench/ compares netcow with
 set -euo pipefail
 
 # Boost 1.81 because Beast 1.74, Debian's default, lacks what the server uses. The two exclude
@@ -26,6 +27,12 @@ readonly test_packages=(
   ccache git shellcheck
   xfsprogs btrfs-progs
 )
+# fio makes the load; the others are what netcow is measured against.
+readonly bench_packages=(
+  fio python3
+  qemu-system-common qemu-utils
+  nbdkit libnbd-bin
+)
 
 fail() {
   echo "install-dependencies: $*" >&2
@@ -46,8 +53,9 @@ as_root() {
 
 case ${1:-all} in
   build) wanted=("${build_packages[@]}") ;;
+  bench) wanted=("${build_packages[@]}" "${bench_packages[@]}") ;;
   all) wanted=("${build_packages[@]}" "${test_packages[@]}") ;;
-  *) fail "unknown group '$1': give 'build', or nothing for everything" ;;
+  *) fail "unknown group '$1': give 'build' or 'bench', or nothing for what tests need" ;;
 esac
 
 command -v dpkg-query >/dev/null || fail "this is not Debian; install by hand: ${wanted[*]}"

@@ -64,7 +64,7 @@ scripts_are_sound() {
 
 licence_lines_are_there() {
   local without
-  without=$(tracked '*.h' '*.cpp' '*.sh' '*.cmake' '*CMakeLists.txt' .ci/run |
+  without=$(tracked '*.h' '*.cpp' '*.sh' '*.cmake' '*CMakeLists.txt' '*.py' .ci/run |
     xargs --null grep --files-without-match '^\(//\|#\) SPDX-License-Identifier: Apache-2.0$' || true)
   [[ -n $without ]] || return 0
   echo "no SPDX-License-Identifier line in:" "$without"

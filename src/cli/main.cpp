@@ -13,19 +13,21 @@
 #include "cli/mount.h"
 #include "cli/serve.h"
 #include "cli/upload.h"
+#include "cli/verify_image.h"
 
 namespace {
 
 constexpr const char* kUsage =
     "netcow edits disk images that live on other machines.\n"
     "\n"
-    "  netcow mount   show an image as a writable file; upload and merge what changes\n"
-    "  netcow serve   export a folder of images, take uploads, merge them\n"
-    "  netcow upload  send what a session still has to send, without mounting\n"
-    "  netcow merge   make the new image of a session here, without a server\n"
-    "  netcow info    tell what a session holds\n"
-    "  netcow map     tell which parts of an image a session holds\n"
-    "  netcow check   tell whether a session is sound, and repair what can be\n"
+    "  netcow mount         show an image as a writable file; upload and merge what changes\n"
+    "  netcow serve         export a folder of images, take uploads, merge them\n"
+    "  netcow upload        send what a session still has to send, without mounting\n"
+    "  netcow merge         make the new image of a session here, without a server\n"
+    "  netcow info          tell what a session holds\n"
+    "  netcow map           tell which parts of an image a session holds\n"
+    "  netcow check         tell whether a session is sound, and repair what can be\n"
+    "  netcow verify-image  compare an image on a server with its checksums\n"
     "\n"
     "Each command tells its options with --help. A link to this program named dnbd3-fuse takes\n"
     "the options of that program.\n";
@@ -45,7 +47,8 @@ constexpr Command kCommands[] = {{"mount", runMount},
                                  {"merge", netcow::mergeCommand},
                                  {"info", netcow::infoCommand},
                                  {"map", netcow::mapCommand},
-                                 {"check", netcow::checkCommand}};
+                                 {"check", netcow::checkCommand},
+                                 {"verify-image", netcow::verifyImageCommand}};
 
 }  // namespace
 

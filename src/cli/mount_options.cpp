@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
@@ -29,6 +30,7 @@ struct Raw {
   std::string oldSession;
   std::string revision;
   std::optional<std::uint32_t> minAgeSeconds;
+  double ioTimeoutSeconds = 0;
   std::string maxLocal;
   std::string maxImageSize;
   std::string cacheSize;
@@ -47,6 +49,10 @@ void addBaseOptions(CLI::App& app, MountCommand& command, Raw& raw) {
       ->type_name("N")
       ->group("Image");
   app.add_flag("-S,--sticky", command.sticky, "Use only the servers named by -h")->group("Image");
+  app.add_option("--io-timeout", raw.ioTimeoutSeconds,
+                 "Let reads that no server answers for so long fail [wait for ever]")
+      ->type_name("SECONDS")
+      ->group("Image");
   app.add_option("--source", command.source,
                  "In place of -h: dnbd3://HOST[:PORT]/NAME?revision=N or file:///PATH")
       ->type_name("URL")
@@ -197,6 +203,16 @@ std::optional<std::uint64_t> parseSize(const std::string& option, const std::str
   return std::stoull(bytes);
 }
 
+/// A fraction of a second is fine; 0 means for ever, as leaving it out does.
+std::optional<std::chrono::milliseconds> parseTimeout(double seconds) {
+  constexpr double kMost = 1e6;
+  if (!(seconds >= 0 && seconds <= kMost)) {
+    refuse("--io-timeout must be from 0 to 1000000 seconds; 0 waits for ever");
+  }
+  const std::chrono::milliseconds time(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+  return time.count() == 0 ? std::nullopt : std::optional(time);
+}
+
 void checkBase(const MountCommand& command) {
   if (!command.source.empty() && !command.hosts.empty()) {
     refuse("-h and --source both name a source; leave out one of them");
@@ -283,6 +299,7 @@ void complete(MountCommand& command, const Raw& raw) {
   if (raw.minAgeSeconds) {
     command.minAge = std::chrono::seconds(*raw.minAgeSeconds);
   }
+  command.ioTimeout = parseTimeout(raw.ioTimeoutSeconds);
   command.maxLocal = parseSize("--max-local", raw.maxLocal);
   command.maxImageSize = parseSize("--max-image-size", raw.maxImageSize);
   command.cacheFolder = absolute(command.cacheFolder);

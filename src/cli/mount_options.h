@@ -21,8 +21,9 @@ struct MountCommand {
   std::string hosts;   ///< host list of dnbd3 servers
   std::string source;  ///< URL in their place
   std::string image;
-  std::uint16_t revision = 0;  ///< 0: the latest
-  bool sticky = false;         ///< use only the servers named
+  std::uint16_t revision = 0;                          ///< 0: the latest
+  bool sticky = false;                                 ///< use only the servers named
+  std::optional<std::chrono::milliseconds> ioTimeout;  ///< reads that take longer fail
 
   std::string sessionDirectory;  ///< of -c or -L; empty: read-only
   bool loadSession = false;      ///< it was -L

@@ -22,11 +22,13 @@ constexpr std::size_t kOldUuidLength = 35;
   throw UserError("the session " + command.sessionDirectory + " " + why);
 }
 
-std::unique_ptr<Source> connect(std::vector<Host> hosts, ImageName image, bool sticky) {
+std::unique_ptr<Source> connect(const MountCommand& command, std::vector<Host> hosts,
+                                ImageName image) {
   Dnbd3Options options;
   options.hosts = std::move(hosts);
   options.image = std::move(image);
-  options.learnServers = !sticky;
+  options.learnServers = !command.sticky;
+  options.ioTimeout = command.ioTimeout;
   return connectDnbd3(options);
 }
 
@@ -186,7 +188,7 @@ MountCommand completedBy(const MountCommand& command, const std::optional<Origin
 
 std::unique_ptr<Source> openSource(const MountCommand& command) {
   if (command.source.empty()) {
-    return connect(parseHostList(command.hosts), {command.image, command.revision}, command.sticky);
+    return connect(command, parseHostList(command.hosts), {command.image, command.revision});
   }
   const SourceUrl url = parseSourceUrl(command.source);
   if (const auto* file = std::get_if<FileUrl>(&url)) {
@@ -202,7 +204,7 @@ std::unique_ptr<Source> openSource(const MountCommand& command) {
   if (command.revision != 0) {
     image.revision = command.revision;
   }
-  return connect({server.host}, image, command.sticky);
+  return connect(command, {server.host}, image);
 }
 
 MountSession openMountSession(const MountCommand& command, const Source& source,

@@ -95,7 +95,8 @@ std::error_code Image::State::beginWrite(Write& write) {
       split.directBegin);
 }
 
-/// The size grows last: a write that finds the disk full leaves the image as long as it was.
+/// The size grows last: a write that finds the disk full leaves the image as long as it was, unless
+/// it finds so only when a block that it covers in part has come.
 std::error_code Image::State::beginGrowingWrite(Write& write) {
   const std::uint64_t end = write.offset + write.bytes.size();
   if (const auto error = zeroBehindEnd(end)) {

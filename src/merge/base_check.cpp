@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <filesystem>
 #include <vector>
@@ -23,6 +22,7 @@
 #include "format/dnbd3_messages.h"
 #include "format/image_name.h"
 #include "merge/file_copy.h"
+#include "source/checksum_file.h"
 
 namespace netcow {
 namespace {
@@ -87,27 +87,9 @@ class ListedBase {
 
   /// Nothing if there is no list.
   [[nodiscard]] std::optional<ChecksumList> readList() const {
-    const std::string name = path_ + ".crc";
-    const UniqueFd fd(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!fd && errno == ENOENT) {
-      return std::nullopt;
-    }
-    struct stat status = {};
-    if (!fd || ::fstat(fd.get(), &status) != 0) {
-      throwErrno("cannot open " + name);
-    }
-    std::vector<std::byte> bytes(ChecksumList::bytesFor(size_));
-    if (!S_ISREG(status.st_mode) || static_cast<std::uint64_t>(status.st_size) != bytes.size()) {
-      refuseList(name, "it has another length than an image of this size needs");
-    }
-    if (const auto error = preadOrZeros(fd.get(), bytes, 0)) {
-      throwErrno(toErrno(error), "cannot read " + name);
-    }
-    auto list = ChecksumList::parse(bytes);
-    if (!list) {
-      refuseList(name, "its own checksum is wrong");
-    }
-    return list;
+    return readChecksumFile(path_, size_,
+                            "check that this is the right image, then put its list there or give "
+                            "--verify none");
   }
 
   void check(const ChecksumList& list, std::uint64_t span) {
@@ -121,12 +103,6 @@ class ListedBase {
   }
 
  private:
-  [[noreturn]] void refuseList(const std::string& name, const std::string& why) const {
-    throw UserError(name + " is not the list of checksums of " + path_ + ": " + why +
-                    "; check that this is the right image, then put its list there or give "
-                    "--verify none");
-  }
-
   [[nodiscard]] std::uint32_t checksumOf(const FileRange& range) {
     Crc32 crc;
     for (std::uint64_t at = range.begin; at < range.end; at += buffer_.size()) {

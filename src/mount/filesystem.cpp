@@ -55,14 +55,15 @@ Filesystem::Filesystem(Image& image, RequestMemory& memory, const ConnectionLimi
 
 void Filesystem::initialise(fuse_conn_info& connection) const {
   // Wanting what the kernel cannot do makes libfuse give up.
-  connection.want |= connection.capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
-                                           FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC);
+  connection.want |=
+      connection.capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_PARALLEL_DIROPS);
   // Nobody but the kernel's own requests changes the image, so its cache need not be doubted;
   // plain reads and writes of the device are faster than splice; and a write that is acknowledged
-  // must have arrived here, not in a cache that a killed process takes along.
-  constexpr unsigned kUnwanted = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ |
-                                 FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-                                 FUSE_CAP_WRITEBACK_CACHE;
+  // must have arrived here, not in a cache that a killed process takes along. O_TRUNC is better
+  // left to the kernel (image_file_changes.cpp).
+  constexpr unsigned kUnwanted = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC |
+                                 FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+                                 FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE;
   connection.want &= ~kUnwanted;
   constexpr unsigned kLargest = RequestMemory::kLargestPayload;
   connection.max_write =

@@ -17,13 +17,16 @@ namespace netcow {
 namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+/// As the length of an invalidation.
+constexpr std::uint64_t kWholeFile = 0;
 
 bool wantsToWrite(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY;
 }
 
 /// No exception may end a thread; a Reply that it drops answers EIO.
-void runGuarded(UniqueFunction<void()>& task) {
+template <class Task>
+void guarded(Task&& task) {
   try {
     task();
   } catch (const std::exception& error) {
@@ -62,19 +65,19 @@ ImageFile::ImageFile(Image& image, RequestMemory& memory, fuse_ino_t inode)
         // One flush covers everything acknowledged before it began, so it answers all of them.
         const std::error_code error = image_.flush();
         for (Completion& done : waiting) {
-          done(error);
+          guarded([&] { done(error); });
         }
       }),
       invalidator_([this](std::vector<Invalidation> waiting) {
         for (Invalidation& each : waiting) {
           fuse_lowlevel_notify_inval_inode(session_, inode_, static_cast<off_t>(each.offset),
                                            static_cast<off_t>(each.length));
-          each.then();
+          guarded(each.then);
         }
       }),
       slow_([](std::vector<UniqueFunction<void()>> waiting) {
         for (UniqueFunction<void()>& task : waiting) {
-          runGuarded(task);
+          guarded(task);
         }
       }) {
   noteChange();
@@ -88,28 +91,25 @@ void ImageFile::open(Reply reply, const fuse_file_info& info) {
   if (wantsToWrite(info.flags) && !image_.writable()) {
     return reply.error(EROFS);
   }
-  if ((info.flags & O_TRUNC) == 0) {
-    return finishOpen(std::move(reply), info);
-  }
-  // The kernel leaves truncating to the open (ATOMIC_O_TRUNC).
-  resize(0, [this, reply = std::move(reply), info](std::error_code error) mutable {
-    if (error) {
-      reply.error(toErrno(error));
-    } else {
-      finishOpen(std::move(reply), info);
-    }
-  });
-}
-
-void ImageFile::finishOpen(Reply reply, const fuse_file_info& info) {
   OpenFile& file = openFiles_.add({.direct = (info.flags & O_DIRECT) != 0,
                                    .writer = wantsToWrite(info.flags),
                                    .durable = (info.flags & O_DSYNC) != 0});
+  if (file.direct || openFiles_.cacheIsRight()) {
+    return answerOpen(std::move(reply), info, file);
+  }
+  // Emptied before the answer, and for whoever opens meanwhile as well: the kernel would do it only
+  // after it, and a second opener might read an old page in between.
+  invalidateThen({0, kWholeFile, [this, reply = std::move(reply), info, &file]() mutable {
+                    openFiles_.cacheWasEmptied();
+                    answerOpen(std::move(reply), info, file);
+                  }});
+}
+
+void ImageFile::answerOpen(Reply reply, const fuse_file_info& info, OpenFile& file) {
   fuse_file_info answer = info;
   answer.fh = toHandle(&file);
   answer.noflush = file.writer ? 0 : 1;
-  // A direct open leaves the cache of others alone.
-  answer.keep_cache = file.direct || openFiles_.cacheIsRight() ? 1 : 0;
+  answer.keep_cache = 1;
   const bool delivered =
       file.direct ? reply.openedForParallelDirectIo(answer) : reply.opened(answer);
   if (!delivered) {
@@ -144,7 +144,7 @@ void ImageFile::read(Reply reply, std::size_t bytes, std::uint64_t offset) {
   bytes = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, end - offset));
   auto request = std::make_shared<Read>(std::move(reply), pending_, memory_.forRead(bytes), bytes);
   image_.read(request->buffer(), offset, [request](std::error_code error) { request->end(error); });
-  request->releaseIfCallerIsKilled();
+  request->releaseIfCallerIsKilled(signalled_);
 }
 
 void ImageFile::fsync(Reply reply) {
@@ -166,7 +166,7 @@ void ImageFile::invalidateThen(Invalidation range) {
 
 void ImageFile::runSlowly(UniqueFunction<void()> task) {
   if (!slow_.post(task)) {
-    runGuarded(task);  // the mount is ending: nobody else needs this worker
+    guarded(task);  // the mount is ending: nobody else needs this worker
   }
 }
 
@@ -179,6 +179,17 @@ void ImageFile::noteChange() {
 timespec ImageFile::lastChange() const {
   const std::int64_t time = lastChangeNanoseconds_;
   return {time / kNanosecondsPerSecond, time % kNanosecondsPerSecond};
+}
+
+void ImageFile::collectMappedChanges() {
+  const std::uint64_t before = failedWrites_;
+  fuse_lowlevel_notify_inval_inode(session_, inode_, 0, kWholeFile);
+  if (failedWrites_ != before) {
+    spdlog::error(
+        "the mount ended before everything that programs had changed was written: {} "
+        "writes failed meanwhile",
+        failedWrites_ - before);
+  }
 }
 
 bool ImageFile::refuseAndDrain(std::chrono::milliseconds limit) {

@@ -62,7 +62,11 @@ class ImageFile {
   [[nodiscard]] Image::Usage usage() const { return image_.usage(); }
   [[nodiscard]] timespec lastChange() const;
 
-  /// From now on every new read and change is answered with ENOTCONN, as the kernel itself does
+  /// Makes the kernel write back what programs changed through memory maps, and waits for it. Logs
+  /// it if some of that failed. Somebody must serve requests meanwhile.
+  void collectMappedChanges();
+
+  /// From now on every new read and write is answered with ENOTCONN, as the kernel itself does
   /// once the mount has gone. Returns when the ones before have ended, at most after `limit`;
   /// false if some have not.
   bool refuseAndDrain(std::chrono::milliseconds limit);
@@ -82,8 +86,7 @@ class ImageFile {
     UniqueFunction<void()> then;
   };
 
-  void finishOpen(Reply reply, const fuse_file_info& info);
-  void changeEnded(const std::shared_ptr<Change>& change, std::error_code error, bool cacheIsWrong);
+  void answerOpen(Reply reply, const fuse_file_info& info, OpenFile& file);
   void flushThenAnswer(const std::shared_ptr<Change>& change, std::error_code error);
   void continueSeek(Seek seek);
   /// `task` may take its time on the local disk.
@@ -100,7 +103,9 @@ class ImageFile {
   fuse_session* session_ = nullptr;
   OpenFiles openFiles_;
   PendingCount pending_;
+  SignalledCallers signalled_;
   std::atomic<bool> refusing_ = false;
+  std::atomic<std::uint64_t> failedWrites_ = 0;
   std::atomic<std::int64_t> lastChangeNanoseconds_;
   BatchThread<Completion> flusher_;
   BatchThread<Invalidation> invalidator_;

@@ -9,6 +9,9 @@
 // takes the new size over and forgets the other attributes; if it is an error it does nothing,
 // though a part may be zeros already. A change of size is answered with the new attributes, and
 // the kernel drops all pages. So ours to invalidate are direct writes and fallocates that failed.
+// Opening with O_TRUNC is a change of size like any other, because ATOMIC_O_TRUNC is not asked for:
+// with it the kernel would hold no lock, and pages that it writes back late would make the image
+// grow again.
 //
 // The kernel holds its lock of the inode while it waits for fallocate or a change of size, so there
 // is never more than one of them; reads go on beside it. They run on a thread of their own, because
@@ -71,12 +74,19 @@ void ImageFile::write(Reply reply, std::span<const std::byte> bytes, std::uint64
   auto request = std::make_shared<Write>(std::move(reply), pending_, memory_.keepPayload(bytes));
   request->offset = offset;
   request->length = bytes.size();
-  // For a cached open the kernel sends the fsync that O_DSYNC and O_SYNC mean; not for a direct.
-  request->durable = file.direct && file.durable;
+  // A write past the cache must be durable by the open's flags or by its own (RWF_DSYNC), which
+  // come with it; for one through the cache the kernel sends the fsync that they mean.
+  request->durable = (file.direct || (info.flags & O_DIRECT) != 0) && (info.flags & O_DSYNC) != 0;
   image_.write(request->kept.bytes, offset,
                [this, request, direct = file.direct](std::error_code error) {
+                 noteChange();
+                 failedWrites_ += error ? 1 : 0;
+                 if (!direct || !openFiles_.mustInvalidate()) {
+                   return flushThenAnswer(request, error);
+                 }
                  // One that failed may have changed a part, so its pages are dropped too.
-                 changeEnded(request, error, direct);
+                 invalidateThen({request->offset, request->length,
+                                 [this, request, error] { flushThenAnswer(request, error); }});
                });
 }
 
@@ -101,7 +111,13 @@ void ImageFile::allocate(Reply reply, int mode, std::uint64_t offset, std::uint6
   request->length = length;
   request->durable = file.durable;  // the kernel sends no fsync for these
   const auto ended = [this, request](std::error_code error) {
-    changeEnded(request, error, static_cast<bool>(error));
+    noteChange();
+    if (error) {
+      // A part may be zeros already, and the image longer: drops the attributes too.
+      return invalidateThen(
+          {request->offset, request->length, [request, error] { request->end(error); }});
+    }
+    flushThenAnswer(request, error);
   };
   runSlowly([this, request, zero, keepSize, ended] {
     if (zero) {
@@ -110,16 +126,6 @@ void ImageFile::allocate(Reply reply, int mode, std::uint64_t offset, std::uint6
       ended(image_.reserve(request->offset, request->length, keepSize));
     }
   });
-}
-
-void ImageFile::changeEnded(const std::shared_ptr<Change>& change, std::error_code error,
-                            bool cacheIsWrong) {
-  noteChange();
-  if (cacheIsWrong && openFiles_.mustInvalidate()) {
-    return invalidateThen({change->offset, change->length,
-                           [this, change, error] { flushThenAnswer(change, error); }});
-  }
-  flushThenAnswer(change, error);
 }
 
 void ImageFile::flushThenAnswer(const std::shared_ptr<Change>& change, std::error_code error) {

@@ -27,11 +27,15 @@ constexpr std::chrono::seconds kGrace(3);
 /// page fault, which reads as much around it, stays cheap.
 constexpr std::uint64_t kReadAhead = std::uint64_t{4} << 20U;
 
+/// Takes the mount away from whoever uses it, and closes the connection.
 struct DestroySession {
   void operator()(fuse_session* session) const {
-    fuse_session_unmount(session);  // nothing if it is unmounted already
+    if (point->isOurs()) {            // else libfuse would unmount what lies there now
+      fuse_session_unmount(session);  // nothing if it is unmounted already
+    }
     fuse_session_destroy(session);
   }
+  const MountPoint* point;
 };
 using SessionPointer = std::unique_ptr<fuse_session, DestroySession>;
 
@@ -81,7 +85,7 @@ SessionPointer mountFilesystem(Filesystem& filesystem, const MountPoint& point,
   FuseArguments arguments(commandLine(options, debug));
   const fuse_lowlevel_ops& operations = Filesystem::operations();
   SessionPointer session(
-      fuse_session_new(arguments.get(), &operations, sizeof operations, &filesystem));
+      fuse_session_new(arguments.get(), &operations, sizeof operations, &filesystem), {&point});
   if (session == nullptr) {
     throw UserError("cannot mount on " + point.path() + " with -o " + joined(options.passedOn) +
                         ": " + messages.text() + "; leave out what is not known",
@@ -139,14 +143,14 @@ void Mount::Parts::settle() {
   point.readAhead(options.limits.maxReadahead.value_or(kReadAhead));
 }
 
-/// Ends a mount that is still there, while workers go on serving it. Unmounting may have to wait
-/// for programs' changes to be written back, and one of those for the network: after a while the
-/// source is stopped, which lets it fail instead.
+/// Ends a mount that is still there, while workers go on serving it. Whoever uses it, under this
+/// path or, in another namespace or after it was detached, under none: what was changed through
+/// memory maps is written back. That may have to wait for the network: after a while the source is
+/// stopped, which lets it fail instead.
 void Mount::Parts::leave(const std::function<void()>& stopSource) {
   std::future<void> polite = std::async(std::launch::async, [this] {
-    if (!point.unmount()) {
-      point.syncFile("img");
-    }
+    point.unmount();
+    filesystem.image().collectMappedChanges();
   });
   if (polite.wait_for(kGrace) != std::future_status::ready) {
     stopSource();
@@ -181,7 +185,7 @@ void Mount::run(const std::function<void()>& stopSource) {
   // those pages, and one may just be on its way to a worker.
   image.stopThreads();
   parts.loop.stop();
-  fuse_session_unmount(parts.session.get());
+  parts.session.reset();  // who still uses the mount gets ENOTCONN from here on
 }
 
 void Mount::requestStop() {

@@ -22,7 +22,7 @@ namespace netcow {
 namespace {
 
 /// umount for those who are not root, by the helper that comes with libfuse.
-bool unmountByHelper(const std::string& path) {
+void unmountByHelper(const std::string& path) {
   std::array<std::string, 5> words = {"fusermount3", "-u", "-q", "--", path};
   std::array<char*, 6> arguments = {};
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -30,15 +30,10 @@ bool unmountByHelper(const std::string& path) {
   }
   pid_t child = 0;
   if (::posix_spawnp(&child, words[0].c_str(), nullptr, nullptr, arguments.data(), environ) != 0) {
-    return false;
+    return;
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) {
-      return false;
-    }
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
@@ -69,9 +64,19 @@ void MountPoint::recognise() {
   }
 }
 
+bool MountPoint::isOurs() const {
+  if (!device_) {
+    return true;
+  }
+  struct statx attributes = {};
+  return ::statx(AT_FDCWD, path_.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &attributes) == 0 &&
+         makedev(attributes.stx_dev_major, attributes.stx_dev_minor) == *device_;
+}
+
 void MountPoint::readAhead(std::uint64_t bytes) const {
-  const std::string setting = "/sys/class/bdi/" + std::to_string(major(device_)) + ":" +
-                              std::to_string(minor(device_)) + "/read_ahead_kb";
+  const dev_t device = device_.value_or(0);
+  const std::string setting = "/sys/class/bdi/" + std::to_string(major(device)) + ":" +
+                              std::to_string(minor(device)) + "/read_ahead_kb";
   const UniqueFd fd(::open(setting.c_str(), O_WRONLY | O_CLOEXEC));
   const std::string value = std::to_string(bytes / 1024);
   if (!fd || ::write(fd.get(), value.c_str(), value.size()) < 0) {
@@ -80,22 +85,9 @@ void MountPoint::readAhead(std::uint64_t bytes) const {
   }
 }
 
-bool MountPoint::unmount() const {
-  struct stat attributes = {};
-  if (::stat(path_.c_str(), &attributes) < 0 || attributes.st_dev != device_) {
-    return false;  // something else is mounted over it, which is not ours to remove
-  }
-  if (::umount2(path_.c_str(), UMOUNT_NOFOLLOW) == 0) {
-    return true;
-  }
-  return errno == EPERM && unmountByHelper(path_);
-}
-
-void MountPoint::syncFile(const std::string& name) const {
-  const UniqueFd fd(::open((path_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd && ::fsync(fd.get()) < 0) {
-    spdlog::warn("cannot write back what programs changed in {}/{}: {}", path_, name,
-                 std::strerror(errno));
+void MountPoint::unmount() const {
+  if (isOurs() && ::umount2(path_.c_str(), UMOUNT_NOFOLLOW) != 0 && errno == EPERM) {
+    unmountByHelper(path_);
   }
 }
 

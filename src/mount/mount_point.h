@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace netcow {
@@ -16,26 +17,26 @@ class MountPoint {
 
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  // What follows asks the mounted file system, so it must be served meanwhile.
-
-  /// Remembers which mount is ours, once it is there. Waits until the kernel has agreed on the
-  /// connection.
+  /// Remembers which mount is ours, once it is there and served. Waits until the kernel has agreed
+  /// on the connection.
   void recognise();
+
+  /// Whether the path leads to our mount, or recognise() was not reached: not when it was detached,
+  /// or something else is mounted over it. Asks nothing of the mounted file system.
+  [[nodiscard]] bool isOurs() const;
 
   /// Makes the kernel read further ahead than it does for any FUSE mount by itself; only root
   /// may, for others nothing happens.
   void readAhead(std::uint64_t bytes) const;
 
-  /// Ends the mount as umount(8) does: false if it is in use. Waits until everything that was
-  /// written through the page cache or a memory map has arrived.
-  [[nodiscard]] bool unmount() const;
-
-  /// Writes back what programs changed through memory maps, which unmounting by force would lose.
-  void syncFile(const std::string& name) const;
+  /// Ends the mount as umount(8) does, unless it is in use or not ours. Waits until everything that
+  /// was written through the page cache or a memory map has arrived, so it must be served
+  /// meanwhile.
+  void unmount() const;
 
  private:
   const std::string path_;
-  dev_t device_ = 0;
+  std::optional<dev_t> device_;
 };
 
 }  // namespace netcow

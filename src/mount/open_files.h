@@ -29,7 +29,7 @@ struct OpenFile {
 ///
 /// The cache outlives the opens that filled it. So a direct write must either have its range
 /// invalidated (while somebody may read through the cache) or leave a mark that makes the next
-/// cached open start with an empty cache. Either side announces itself before it looks at the
+/// cached open empty the cache first. Either side announces itself before it looks at the
 /// other, so that one of the two always happens. Thread-safe.
 class OpenFiles {
  public:
@@ -69,7 +69,9 @@ class OpenFiles {
   }
 
   /// For a cached open that was just added. True: what the cache still holds is right.
-  [[nodiscard]] bool cacheIsRight() { return !cacheIsStale_.exchange(false); }
+  [[nodiscard]] bool cacheIsRight() const { return !cacheIsStale_.load(); }
+  /// For the same one. A mark that a write leaves meanwhile need not be kept: it sees this open.
+  void cacheWasEmptied() { cacheIsStale_.store(false); }
 
   /// Something has changed the image past the cache. True: its range must be invalidated before
   /// it is answered.

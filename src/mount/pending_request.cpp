@@ -29,7 +29,7 @@ bool PendingCount::waitUntilNone(std::chrono::milliseconds limit) {
 }
 
 PendingRequest::PendingRequest(Reply reply, PendingCount& count)
-    : request_(reply.release()), count_(count) {
+    : request_(reply.release()), caller_(fuse_req_ctx(request_)->pid), count_(count) {
   count_.add();
 }
 
@@ -51,8 +51,9 @@ std::optional<Reply> PendingRequest::claim() {
   return Reply(request_);
 }
 
-void PendingRequest::releaseIfCallerIsKilled() {
+void PendingRequest::releaseIfCallerIsKilled(SignalledCallers& signalled) {
   const MutexLock lock(mutex_);
+  signalled_ = &signalled;
   if (!advance(State::fresh, State::registering)) {
     return;  // ended already
   }
@@ -63,13 +64,22 @@ void PendingRequest::releaseIfCallerIsKilled() {
   }
 }
 
+bool PendingRequest::stillWaitsForLivingCaller() {
+  if (isBeingKilled(caller_)) {
+    if (std::optional<Reply> reply = claim()) {
+      reply->error(EINTR);
+    }
+  }
+  return state_ != State::answered;
+}
+
 void PendingRequest::onInterrupt(fuse_req_t request, void* self) {
+  auto& pending = *static_cast<PendingRequest*>(self);
   // Any signal sends an interrupt, but a read of a disk file is not expected to fail because a
   // timer went off: only a process that dies gets this answer.
-  if (!isBeingKilled(fuse_req_ctx(request)->pid)) {
-    return;
+  if (!isBeingKilled(pending.caller_)) {
+    return pending.signalled_->add(pending.weak_from_this());
   }
-  auto& pending = *static_cast<PendingRequest*>(self);
   if (pending.advance(State::registering, State::interrupted)) {
     return;
   }

@@ -4,10 +4,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "base/mutex.h"
 #include "mount/reply.h"
+#include "mount/signalled_callers.h"
 
 namespace netcow {
 
@@ -37,7 +39,7 @@ class PendingCount {
 /// states: an interrupt during `registering` only leaves a note. `mutex_` keeps the completion
 /// out while the callback registers; the handler never takes it, because the order is
 /// mutex_ before the request's lock.
-class PendingRequest {
+class PendingRequest : public std::enable_shared_from_this<PendingRequest> {
  public:
   PendingRequest(Reply reply, PendingCount& count);
   ~PendingRequest();
@@ -48,8 +50,12 @@ class PendingRequest {
   [[nodiscard]] std::optional<Reply> claim() NETCOW_EXCLUDES(mutex_);
 
   /// For the callback, after it has handed the work on: if that is not done yet, lets a caller
-  /// who is killed go at once instead of when the network answers.
-  void releaseIfCallerIsKilled() NETCOW_EXCLUDES(mutex_);
+  /// who is killed go at once instead of when the network answers; or soon, if it got another
+  /// signal before: `signalled`, which must outlive this, watches over those.
+  void releaseIfCallerIsKilled(SignalledCallers& signalled) NETCOW_EXCLUDES(mutex_);
+
+  /// Answers if the caller is being killed. False: there is nothing more to wait for.
+  [[nodiscard]] bool stillWaitsForLivingCaller() NETCOW_EXCLUDES(mutex_);
 
  private:
   enum class State { fresh, registering, interrupted, watching, answered };
@@ -59,7 +65,9 @@ class PendingRequest {
   bool advance(State from, State to) { return state_.compare_exchange_strong(from, to); }
 
   fuse_req* const request_;
+  const pid_t caller_;
   PendingCount& count_;
+  SignalledCallers* signalled_ = nullptr;
   Mutex mutex_;
   std::atomic<State> state_ = State::fresh;
 };

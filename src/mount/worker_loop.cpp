@@ -68,6 +68,9 @@ bool WorkerLoop::waitForEnd() {
 }
 
 void WorkerLoop::stop() {
+  if (workers_.empty()) {
+    return;  // stopped before: the session may be gone
+  }
   fuse_session_exit(session_);
   ::eventfd_write(stop_.get(), 1);
   for (std::thread& worker : workers_) {

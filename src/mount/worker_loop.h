@@ -18,7 +18,7 @@ namespace netcow {
 /// wakes one worker and not all. All methods are thread-safe unless said otherwise.
 class WorkerLoop {
  public:
-  /// `session` is mounted; both must outlive this. Throws std::system_error.
+  /// `session` is mounted; both must live until stop(). Throws std::system_error.
   WorkerLoop(fuse_session* session, RequestMemory& memory);
   /// Stops and joins.
   ~WorkerLoop();

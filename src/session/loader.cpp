@@ -228,8 +228,10 @@ void lockSession(Folder& folder, File& meta) {
       !live->read(std::as_writable_bytes(std::span(&header, 1)), 0) && header.magic == kLiveMagic) {
     holder = " by process " + std::to_string(std::int64_t{header.processId});
   }
-  throw UserError("the session " + folder.path() + " is in use" + holder +
-                  "; unmount it first, or name another folder");
+  throw UserError(
+      "the session " + folder.path() + " is in use" + holder +
+      "; unmount it first (umount -f if that process was killed and does not end), or name "
+      "another folder");
 }
 
 LoadedSession loadSession(Folder& folder, LoadFor purpose, const Clock& clock) {

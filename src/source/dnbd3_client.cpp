@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <random>
 #include <utility>
 
 #include "base/errors.h"
@@ -18,10 +19,21 @@ Dnbd3Client::Dnbd3Client(const Dnbd3Options& options, KnownServers servers,
       learnServers_(options.learnServers),
       image_{.name = found.reply.name, .revision = found.reply.revision},
       size_(found.reply.size),
-      channel_(wakeUp_, SilenceWatch(timing_.keepAliveEvery, timing_.silenceLimit), clock_),
+      channel_(wakeUp_, SilenceWatch(timing_.keepAliveEvery, timing_.silenceLimit), clock_,
+               options.ioTimeout),
       servers_(std::move(servers)),
+      prober_(servers_, {.wanted = {.image = image_, .size = size_},
+                         .limit = timing_.probeLimit,
+                         .firstEvery = timing_.probeFirstEvery,
+                         .laterEvery = timing_.probeLaterEvery,
+                         .seed = std::random_device{}()}),
+      names_(options.hosts, timing_.lookUpAfter, timing_.lookUpEvery),
+      patience_(timing_.lateAfter, timing_.silenceLimit, timing_.longestBlockLimit),
       reader_(*this) {
+  spdlog::info("reading {} revision {} from {}", image_.name, image_.revision,
+               servers_.label(found.server));
   connect(std::move(found));
+  publishStatus();
   receiver_ = std::thread([this] { run(); });
 }
 
@@ -55,19 +67,15 @@ void Dnbd3Client::stop() {
 }
 
 std::string Dnbd3Client::statusText() const {
-  Status status;
+  ClientStatus status;
   {
     const MutexLock lock(statusMutex_);
     status = status_;
   }
-  std::string state = "searching a server, " + std::to_string(channel_.readCount()) + " reads wait";
   if (stopping_) {
-    state = "stopped";
-  } else if (status.connected) {
-    state = "connected";
+    status.state = ClientStatus::State::stopped;
   }
-  return statusHead(image()) + "Server:   " + status.server + "\nState:    " + state +
-         "\nReconnects: " + std::to_string(status.connections - 1) + "\n";
+  return statusHead(image()) + clientStatusText(status, channel_.readCount(), channel_.roundTrip());
 }
 
 // --- the receiver -------------------------------------------------------------------------
@@ -75,27 +83,38 @@ std::string Dnbd3Client::statusText() const {
 void Dnbd3Client::run() {
   while (!stopping_) {
     const short events = waitForEvents();
+    const Clock::Time now = clock_.now();
     if (connection_) {
-      serve(events);
+      serve(events, now);
+    }
+    if (channel_.expire(now)) {
+      reader_.findPlaceAgain();
     }
     if (search_) {
       continueSearch();
+    } else if (connection_) {
+      continueProbing(now);
     }
+    publishStatus();
   }
 }
 
 /// Returns what poll() said of the connection.
 short Dnbd3Client::waitForEvents() {
-  const RequestChannel::Needs needs = channel_.needs();
-  Clock::Time end = needs.checkAt;
+  const Clock::Time now = clock_.now();
+  const RequestChannel::Needs needs = channel_.needs(now, limits());
+  roundTrip_ = needs.roundTrip;
+  Clock::Time end = std::min(needs.checkAt, names_.nextEvent(now));
   polled_.clear();
   polled_.push_back({wakeUp_.fd(), POLLIN, 0});
   const int socket = connection_ ? connection_->socket->get() : -1;  // -1: poll() skips it
   polled_.push_back({socket, static_cast<short>(needs.room ? POLLIN | POLLOUT : POLLIN), 0});
   if (search_) {
-    search_->addTo(polled_);
-    end = std::min(end, search_->nextEvent());
+    search_->finder.addTo(polled_);
+    end = std::min(end, search_->finder.nextEvent());
   }
+  prober_.addTo(polled_);
+  end = std::min(end, prober_.nextEvent());
   pollUntil(polled_, end, clock_);
   if (polled_[0].revents != 0) {
     wakeUp_.clear();
@@ -103,23 +122,30 @@ short Dnbd3Client::waitForEvents() {
   return polled_[1].revents;
 }
 
-void Dnbd3Client::serve(short events) {
+void Dnbd3Client::serve(short events, Clock::Time now) {
   if ((events & POLLOUT) != 0) {
     channel_.continueSending();
   }
   if ((events & ~POLLOUT) != 0) {
-    receive();
+    receive(now);
   }
   // After receiving: a process that was stopped for a while finds its answers here.
   if (connection_) {
-    checkSilence();
+    checkSilence(now);
   }
 }
 
-void Dnbd3Client::receive() {
+void Dnbd3Client::receive(Clock::Time now) {
+  channel_.beginReceiving(now);
   const ReplyReader::Result result = reader_.receive(connection_->socket->get());
-  if (result.gotBytes) {
-    channel_.noteReceived(clock_.now());
+  if (result.gotBytes && !channel_.endReceiving(result.ofBlocks)) {
+    patience_.gotAll();
+  }
+  if (result.ofBlocks) {
+    patience_.gotBlocks();
+    if (search_ && search_->reason == Reason::late) {
+      endSearch();
+    }
   }
   if (result.failure.empty()) {
     channel_.sendWaiting();
@@ -128,82 +154,43 @@ void Dnbd3Client::receive() {
   }
 }
 
-void Dnbd3Client::checkSilence() {
-  switch (channel_.silence(clock_.now())) {
-    case RequestChannel::Silence::dead:
-      drop("it has been silent for too long");
-      break;
-    case RequestChannel::Silence::keepAliveDue:
-      channel_.sendPlain(dnbd3::Command::keepAlive);
-      break;
-    case RequestChannel::Silence::none:
-      break;
+RequestChannel::Limits Dnbd3Client::limits() const {
+  return {.lateAfter = patience_.lateAfter(roundTrip_), .blockLimit = patience_.blockLimit()};
+}
+
+void Dnbd3Client::checkSilence(Clock::Time now) {
+  const RequestChannel::Silence silence = channel_.silence(now, limits());
+  if (silence.dead) {
+    drop("it has been silent for too long");
+  } else if (silence.withholds) {
+    withheld();
+  } else if (silence.late) {
+    beLate();
+  }
+  if (silence.keepAliveDue && connection_) {
+    channel_.sendPlain(dnbd3::Command::keepAlive);
   }
 }
 
-void Dnbd3Client::connect(ServerFinder::Found found) {
-  const std::string& label = servers_.label(found.server);
-  {
-    const MutexLock lock(statusMutex_);
-    status_.server = label;
-    status_.connected = true;
-    ++status_.connections;
-  }
-  spdlog::info("reading {} revision {} from {}", image().name, image().revision, label);
-  connection_ = std::make_unique<Connection>();
-  connection_->server = found.server;
-  connection_->socket = std::make_shared<const UniqueFd>(std::move(found.socket));
-  connection_->since = clock_.now();
-  channel_.attach(connection_->socket);
-  if (learnServers_) {
-    channel_.sendPlain(dnbd3::Command::getServers);
-  }
-}
-
-void Dnbd3Client::disconnect() {
-  channel_.detach();
-  reader_.reset();
-  connection_.reset();
-  const MutexLock lock(statusMutex_);
-  status_.connected = false;
-}
-
-void Dnbd3Client::drop(const std::string& why) {
-  const std::size_t server = connection_->server;
-  spdlog::warn("lost {}: {}; searching a server that has the image", servers_.label(server), why);
-  const Clock::Time now = clock_.now();
-  if (now - connection_->since >= timing_.keepAliveEvery) {
-    servers_.proved(server);
-  }
-  servers_.failed(server, now);
-  disconnect();
-  search(ServerFinder::Effort::untilFound);
-}
-
-void Dnbd3Client::search(ServerFinder::Effort effort) {
-  ServerFinder::Settings settings;
-  settings.wanted = {.image = image_, .size = size_};
-  settings.effort = effort;
-  settings.limit = timing_.connectLimit;
+/// Makes what statusText() tells new if it has changed.
+void Dnbd3Client::publishStatus() {
+  ClientStatus::State state = ClientStatus::State::searching;
   if (connection_) {
-    settings.except = connection_->server;
+    state = search_ && search_->reason == Reason::late ? ClientStatus::State::late
+                                                       : ClientStatus::State::connected;
   }
-  search_ = std::make_unique<ServerFinder>(servers_, std::move(settings));
-}
-
-void Dnbd3Client::continueSearch() {
-  if (auto found = search_->advance(clock_.now())) {
-    search_.reset();
-    if (connection_) {
-      disconnect();
-    }
-    connect(std::move(*found));
-  } else if (search_->hasFailed()) {
-    spdlog::warn("no other server has the block that {} refused",
-                 servers_.label(connection_->server));
-    search_.reset();
-    channel_.failRefused(errnoCode(EIO));
+  if (isPublished_ && published_ == servers_.version() && news_.state == state) {
+    return;
   }
+  isPublished_ = true;
+  published_ = servers_.version();
+  news_.state = state;
+  news_.known.clear();
+  for (std::size_t server = 0; server < servers_.count(); ++server) {
+    news_.known.push_back({.label = servers_.label(server), .record = servers_.record(server)});
+  }
+  const MutexLock lock(statusMutex_);
+  status_ = news_;
 }
 
 // --- replies ------------------------------------------------------------------------------
@@ -222,8 +209,8 @@ bool Dnbd3Client::refuseBlock(std::uint64_t handle) {
   }
   if (!channel_.refuse(handle)) {
     channel_.finish(handle, errnoCode(EIO));
-  } else if (!search_) {
-    search(ServerFinder::Effort::once);
+  } else if (!search_ || search_->reason == Reason::late) {
+    search(Reason::refused);
   }
   return true;
 }
@@ -231,10 +218,15 @@ bool Dnbd3Client::refuseBlock(std::uint64_t handle) {
 void Dnbd3Client::takeServers(std::span<const dnbd3::ServerEntry> servers) {
   for (const dnbd3::ServerEntry& entry : servers) {
     const auto address = SocketAddress::from(entry);
-    if (learnServers_ && address && servers_.add(*address, address->text())) {
+    if (learnServers_ && address &&
+        servers_.add(*address, address->text(), KnownServers::Origin::learned)) {
       spdlog::debug("learned of the server {}", address->text());
     }
   }
+}
+
+bool Dnbd3Client::takePlainReply(dnbd3::Command command) {
+  return channel_.takePlainReply(command);
 }
 
 }  // namespace netcow

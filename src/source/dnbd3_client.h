@@ -13,11 +13,15 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "source/client_status.h"
 #include "source/dnbd3_source.h"
 #include "source/known_servers.h"
+#include "source/name_refresher.h"
+#include "source/patience.h"
 #include "source/reply_reader.h"
 #include "source/request_channel.h"
 #include "source/server_finder.h"
+#include "source/server_prober.h"
 #include "source/wake_up.h"
 
 namespace netcow {
@@ -25,19 +29,25 @@ namespace netcow {
 /// The source behind connectDnbd3().
 ///
 /// Reads go from any thread through the RequestChannel straight to the server. Everything else is
-/// done by one thread, the receiver, which sleeps in poll() on the connection and on a search for
-/// servers. It is in one of four states:
+/// done by one thread, the receiver, which sleeps in poll() on the connection, on a search for
+/// servers and on measurements of them. It is in one of these states:
 ///
-///     connected                        the normal one
-///     connected, searching others      the server refused a block (ERROR): another server that
-///                                      has the image takes over; if there is none, the block is
-///                                      EIO and the connection stays
-///     searching                        the connection was lost or garbled; all known servers are
-///                                      tried, again and again
-///     stopped                          by stop()
+///     connected        the normal one; now and then all servers are measured (ServerProber), and
+///                      one that is clearly faster takes over
+///     late             connected, but blocks are due and nothing of them comes: the other servers
+///                      are tried, again and again. The first that gives a block takes over; if
+///                      the old one goes on before, all is as it was
+///     refused          connected, but the server refused a block (ERROR): another server that has
+///                      the image takes over; if there is none, the block is EIO
+///     withheld         connected, but one block is kept back while others come: another server
+///                      takes over; if there is none, the connection is made anew
+///     lost             the connection was lost, garbled or dead: all known servers are tried,
+///                      again and again, the same one too; names are looked up again
+///     stopped          by stop()
 ///
-/// Only the receiver changes servers, so what it receives goes into memory nobody else writes.
-/// (Measuring other servers and moving to a faster one would be a third kind of search here.)
+/// Whoever takes over is asked again for everything that is pending. What the old connection still
+/// sends is never looked at, so nothing is answered twice. Only the receiver changes servers and
+/// lets reads expire, so what it receives goes into memory nobody else writes.
 class Dnbd3Client final : public Source, private ReplyHandler {
  public:
   /// Goes on with the connection that was found. `options.image` need not be what was found.
@@ -58,23 +68,42 @@ class Dnbd3Client final : public Source, private ReplyHandler {
     std::shared_ptr<const UniqueFd> socket;
     Clock::Time since;
   };
+  /// Why servers are searched; the names of the states above.
+  enum class Reason { late, refused, withheld, lost };
+  struct Search {
+    Reason reason;
+    ServerFinder finder;
+  };
 
   // ReplyHandler
   std::span<std::byte> beginBlock(std::uint64_t handle) override;
   void endBlock(std::uint64_t handle) override;
   bool refuseBlock(std::uint64_t handle) override;
   void takeServers(std::span<const dnbd3::ServerEntry> servers) override;
+  bool takePlainReply(dnbd3::Command command) override;
 
+  // dnbd3_client.cpp: the loop and the connection
   void run();
   [[nodiscard]] short waitForEvents();
-  void serve(short events);
-  void receive();
-  void checkSilence();
+  void serve(short events, Clock::Time now);
+  void receive(Clock::Time now);
+  void checkSilence(Clock::Time now);
+  [[nodiscard]] RequestChannel::Limits limits() const;
+  void publishStatus();
+
+  // dnbd3_client_servers.cpp: which server is used
   void connect(ServerFinder::Found found);
   void disconnect();
   void drop(const std::string& why);
-  void search(ServerFinder::Effort effort);
+  void moveTo(ServerFinder::Found found, const std::string& why);
+  void beLate();
+  void withheld();
+  void search(Reason reason);
+  void endSearch();
   void continueSearch();
+  void found(ServerFinder::Found found);
+  void lookUpNames(Clock::Time now);
+  void continueProbing(Clock::Time now);
 
   const Dnbd3Timing timing_;
   const bool learnServers_;
@@ -88,18 +117,20 @@ class Dnbd3Client final : public Source, private ReplyHandler {
 
   // The receiver's own.
   KnownServers servers_;
+  ServerProber prober_;
+  NameRefresher names_;
+  Patience patience_;
+  std::optional<RoundTrip::Time> roundTrip_;  // of the connection in use
   ReplyReader reader_;
   std::unique_ptr<Connection> connection_;  // null: there is none
-  std::unique_ptr<ServerFinder> search_;    // null: none under way
+  std::unique_ptr<Search> search_;          // null: none under way
   std::vector<pollfd> polled_;
+  ClientStatus news_;            // what publishStatus() publishes
+  std::uint64_t published_ = 0;  // the version of servers_ it had
+  bool isPublished_ = false;     // news_ is
 
-  struct Status {
-    std::string server;
-    bool connected = false;
-    std::uint64_t connections = 0;  // so far
-  };
   mutable Mutex statusMutex_;  // taken alone
-  Status status_ NETCOW_GUARDED_BY(statusMutex_);
+  ClientStatus status_ NETCOW_GUARDED_BY(statusMutex_);
 
   std::thread receiver_;  // last: it uses all of the above
 };

@@ -8,25 +8,18 @@
 #include "base/errors.h"
 #include "base/logging.h"
 #include "source/dnbd3_client.h"
+#include "source/name_refresher.h"
 #include "source/poll_until.h"
 #include "source/resolver.h"
 
 namespace netcow {
 namespace {
 
-std::string labelOf(const Host& host, const SocketAddress& address) {
-  const std::string name = host.text();
-  const std::string number = address.text();
-  return name == number ? name : name + " (" + number + ")";
-}
-
 /// Adds what the hosts' names stand for to `servers`. Returns "host why; " for those without.
 std::string resolveInto(KnownServers& servers, const Dnbd3Options& options) {
   std::string failures;
   for (const ResolvedHost& resolved : resolveHosts(options.hosts, options.timing.connectLimit)) {
-    for (const SocketAddress& address : resolved.addresses) {
-      servers.add(address, labelOf(resolved.host, address));
-    }
+    addServers(servers, resolved);
     if (!resolved.error.empty()) {
       failures += resolved.host.text() + " has no address (" + resolved.error + "); ";
     }

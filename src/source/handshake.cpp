@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/errors.h"
 #include "format/geometry.h"
@@ -16,6 +17,8 @@ namespace {
 
 /// Longer than any name a file system takes; more is no answer to SELECT_IMAGE.
 constexpr std::uint32_t kLongestReply = 8192;
+/// Of the block that is measured; any will do, nothing else is asked yet.
+constexpr std::uint64_t kBlockHandle = 1;
 
 void setOption(int fd, int level, int option) {
   const int on = 1;
@@ -51,13 +54,23 @@ std::string objectionTo(const dnbd3::SelectReply& offer, const WantedImage& want
   return {};
 }
 
-Handshake::Handshake(const SocketAddress& address, const WantedImage& wanted)
+Handshake::Handshake(UniqueFd connected, const WantedImage& wanted, Goal goal, const Clock& clock)
     : wanted_(wanted),
-      socket_(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+      socket_(std::move(connected)),
+      state_(State::sending),
+      goal_(goal),
+      clock_(clock) {
   dnbd3::SelectRequest select;
   select.name = wanted.image.name;
   select.revision = wanted.image.revision;
   request_ = dnbd3::encode(select);
+}
+
+Handshake::Handshake(const SocketAddress& address, const WantedImage& wanted, Goal goal,
+                     const Clock& clock)
+    : Handshake(UniqueFd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+                wanted, goal, clock) {
+  state_ = State::connecting;
   if (!socket_) {
     failWithErrno(errno);
     return;
@@ -120,6 +133,7 @@ void Handshake::send() {
     sent_ += static_cast<std::size_t>(put);
   }
   incoming_.resize(sizeof(dnbd3::ReplyHeader));
+  received_ = 0;
   state_ = State::receiving;
 }
 
@@ -135,7 +149,12 @@ void Handshake::receive() {
       return;
     }
     // A server may close before it has read everything, which arrives as a reset.
-    if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+    const bool isClosed = got == 0 || (got < 0 && errno == ECONNRESET);
+    if (isClosed && part_ != Part::selectHeader) {
+      fail("closed the connection inside an answer");
+      return;
+    }
+    if (isClosed) {
       fail("does not have image " + wanted_.image.name + revisionText(wanted_.image.revision) +
            ", or is no dnbd3 server (it closed the connection)");
       return;
@@ -146,12 +165,25 @@ void Handshake::receive() {
     }
     received_ += static_cast<std::size_t>(got);
     if (received_ == incoming_.size()) {
-      if (haveHeader_) {
-        takeReply();
-      } else {
-        takeHeader();
-      }
+      takePart();
     }
+  }
+}
+
+void Handshake::takePart() {
+  switch (part_) {
+    case Part::selectHeader:
+      takeHeader();
+      break;
+    case Part::selectReply:
+      takeReply();
+      break;
+    case Part::blockHeader:
+      takeBlockHeader();
+      break;
+    case Part::block:
+      takeBlock();
+      break;
   }
 }
 
@@ -165,7 +197,7 @@ void Handshake::takeHeader() {
     fail("is no dnbd3 server (its answer is not of that protocol)");
     return;
   }
-  haveHeader_ = true;
+  part_ = Part::selectReply;
   received_ = 0;
   incoming_.resize(size);
 }
@@ -182,6 +214,40 @@ void Handshake::takeReply() {
     return;
   }
   reply_ = *reply;
+  if (goal_ == Goal::measure) {
+    askForBlock();
+  } else {
+    state_ = State::agreed;
+  }
+}
+
+void Handshake::askForBlock() {
+  const auto request = dnbd3::blockRequest(0, kBlockSize, kBlockHandle);
+  const auto bytes = std::as_bytes(std::span(&request, 1));
+  request_.assign(bytes.begin(), bytes.end());
+  sent_ = 0;
+  part_ = Part::blockHeader;
+  askedAt_ = clock_.now();
+  state_ = State::sending;
+  send();
+}
+
+void Handshake::takeBlockHeader() {
+  dnbd3::ReplyHeader header;
+  std::memcpy(&header, incoming_.data(), sizeof header);
+  const auto expected = static_cast<std::uint16_t>(dnbd3::Command::getBlock);
+  if (header.magic != dnbd3::kMagic || header.command != expected ||
+      header.handle != kBlockHandle || header.size != kBlockSize) {
+    fail("does not give the first block of the image");
+    return;
+  }
+  part_ = Part::block;
+  received_ = 0;
+  incoming_.resize(kBlockSize);
+}
+
+void Handshake::takeBlock() {
+  roundTrip_ = clock_.now() - askedAt_;
   state_ = State::agreed;
 }
 

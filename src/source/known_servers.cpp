@@ -5,13 +5,16 @@
 
 namespace netcow {
 
-bool KnownServers::add(const SocketAddress& address, const std::string& label) {
+bool KnownServers::add(const SocketAddress& address, const std::string& label, Origin origin) {
   const bool isKnown = std::any_of(servers_.begin(), servers_.end(),
                                    [&](const Server& server) { return server.address == address; });
-  if (isKnown || servers_.size() >= kMaxServers) {
+  const bool isLearned = origin == Origin::learned;
+  if (isKnown || servers_.size() >= kMaxServers || (isLearned && learned_ >= kMaxLearned)) {
     return false;
   }
-  servers_.push_back(Server{address, label, 0, Clock::Time::min()});
+  ++version_;
+  learned_ += isLearned ? 1 : 0;
+  servers_.push_back({.address = address, .label = label, .notBefore = Clock::Time::min()});
   return true;
 }
 
@@ -30,15 +33,39 @@ Clock::Time KnownServers::notBefore(std::size_t server) const {
 void KnownServers::failed(std::size_t server, Clock::Time now) {
   Server& it = servers_.at(server);
   std::chrono::milliseconds delay = delays_.first;
-  for (unsigned i = 0; i < it.failures && delay < delays_.longest; ++i) {
+  for (unsigned i = 0; i < it.delays && delay < delays_.longest; ++i) {
     delay *= 2;
   }
-  ++it.failures;
+  ++it.delays;
   it.notBefore = now + std::min(delay, delays_.longest);
+  missed(server);
 }
 
 void KnownServers::proved(std::size_t server) {
-  servers_.at(server).failures = 0;
+  servers_.at(server).delays = 0;
+}
+
+void KnownServers::answered(std::size_t server, std::optional<RoundTrip::Time> roundTrip) {
+  Server& it = servers_.at(server);
+  it.failuresInRow = 0;
+  ++version_;
+  if (roundTrip) {
+    it.roundTrip.note(*roundTrip);
+  }
+}
+
+void KnownServers::missed(std::size_t server) {
+  Server& it = servers_.at(server);
+  ++it.failuresInRow;
+  ++version_;
+  ++it.failures;
+}
+
+KnownServers::Record KnownServers::record(std::size_t server) const {
+  const Server& it = servers_.at(server);
+  return {.roundTrip = it.roundTrip.smoothed(),
+          .failuresInRow = it.failuresInRow,
+          .failures = it.failures};
 }
 
 }  // namespace netcow

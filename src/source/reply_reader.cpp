@@ -41,13 +41,16 @@ ReplyReader::Result ReplyReader::receive(int socket) {
   if (got < 0) {
     const bool isNothing = errno == EAGAIN || errno == EINTR;
     return {.gotBytes = false,
+            .ofBlocks = false,
             .failure = isNothing ? "" : "connection lost (" + errnoCode(errno).message() + ")"};
   }
   if (got == 0) {
     return {.gotBytes = false,
+            .ofBlocks = false,
             .failure = inPayload_ || buffered_ != 0 ? "it closed the connection inside a reply"
                                                     : "it closed the connection"};
   }
+  ofBlocks_ = inBlock();
   const auto bytes = static_cast<std::size_t>(got);
   const std::size_t direct = std::min(bytes, rest_.size());
   rest_ = rest_.subspan(direct);
@@ -56,7 +59,17 @@ ReplyReader::Result ReplyReader::receive(int socket) {
     endReply();
   }
   parseBuffer();
-  return {.gotBytes = true, .failure = failure_};
+  return {.gotBytes = true, .ofBlocks = ofBlocks_, .failure = failure_};
+}
+
+bool ReplyReader::inBlock() const {
+  return inPayload_ && header_.command == static_cast<std::uint16_t>(dnbd3::Command::getBlock);
+}
+
+void ReplyReader::findPlaceAgain() {
+  if (inBlock()) {
+    rest_ = handler_.beginBlock(header_.handle).last(rest_.size());
+  }
 }
 
 void ReplyReader::parseBuffer() {
@@ -100,6 +113,7 @@ void ReplyReader::beginReply(const dnbd3::ReplyHeader& header) {
       beginBlock(header);
       return;
     case dnbd3::Command::error:
+      ofBlocks_ = true;
       if (header.size != 0 || !handler_.refuseBlock(header.handle)) {
         fail("it sent an error for a request that was never made");
       }
@@ -110,6 +124,10 @@ void ReplyReader::beginReply(const dnbd3::ReplyHeader& header) {
   // Replies of kinds this client does not know are passed over, as the reference does.
   if (header.size > kLongestShortText) {
     fail("it sent a reply of an impossible length");
+    return;
+  }
+  if (!handler_.takePlainReply(static_cast<dnbd3::Command>(std::uint16_t{header.command}))) {
+    fail("it sends replies that nobody asked for");
     return;
   }
   shortText_.resize(header.size);
@@ -128,6 +146,7 @@ void ReplyReader::beginBlock(const dnbd3::ReplyHeader& header) {
          std::to_string(place.size()));
     return;
   }
+  ofBlocks_ = true;
   rest_ = place;
   inPayload_ = true;
 }

@@ -25,6 +25,9 @@ class ReplyHandler {
   virtual bool refuseBlock(std::uint64_t handle) = 0;
   /// Other servers that have the image.
   virtual void takeServers(std::span<const dnbd3::ServerEntry> servers) = 0;
+  /// Any reply without a block has come, of a known kind or not; before takeServers(). False: it is
+  /// one too many that nobody asked for.
+  virtual bool takePlainReply(dnbd3::Command /*command*/) { return true; }
 };
 
 /// Takes the stream of replies of one connection apart. Not thread-safe.
@@ -44,10 +47,14 @@ class ReplyReader {
   /// What one receive() saw.
   struct Result {
     bool gotBytes = false;
-    std::string failure;  ///< for people; empty: the connection is good
+    bool ofBlocks = false;  ///< a part of a block among them, or that one is refused
+    std::string failure;    ///< for people; empty: the connection is good
   };
   /// Receives once from `socket`, without waiting, and hands on every reply that is whole.
   Result receive(int socket);
+
+  /// beginBlock() would give another place now: what is still to come goes there.
+  void findPlaceAgain();
 
  private:
   static constexpr std::size_t kBufferSize = std::size_t{128} << 10U;
@@ -58,6 +65,7 @@ class ReplyReader {
   void parseBuffer();
   void beginReply(const dnbd3::ReplyHeader& header);
   void beginBlock(const dnbd3::ReplyHeader& header);
+  [[nodiscard]] bool inBlock() const;
   void endReply();
   void fail(const std::string& why) { failure_ = why; }
 
@@ -69,6 +77,7 @@ class ReplyReader {
   std::span<std::byte> rest_;         // where the rest of its payload goes
   std::vector<std::byte> shortText_;  // the payload of anything but a block
   std::size_t lastBlock_ = 0;         // size of the last block
+  bool ofBlocks_ = false;             // for the Result
   std::string failure_;
 };
 

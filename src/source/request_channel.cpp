@@ -12,6 +12,11 @@
 namespace netcow {
 namespace {
 
+/// A round trip is measured with blocks of at most so many bytes.
+constexpr std::uint32_t kSmallBlock = 16 * 1024;
+/// So many replies that nobody asked for are passed over; some servers may repeat one.
+constexpr std::int64_t kMostUnasked = 100;
+
 /// Gives `bytes` to the socket as far as it takes them now; returns how many, or -1 if the
 /// connection is lost.
 ssize_t sendSome(int socket, std::span<const std::byte> bytes) {
@@ -31,10 +36,13 @@ ssize_t sendSome(int socket, std::span<const std::byte> bytes) {
 
 }  // namespace
 
-RequestChannel::RequestChannel(WakeUp& receiver, SilenceWatch watch, const Clock& clock)
-    : receiver_(receiver), clock_(clock), watch_(watch) {}
+RequestChannel::RequestChannel(WakeUp& receiver, SilenceWatch watch, const Clock& clock,
+                               std::optional<std::chrono::milliseconds> ioTimeout)
+    : receiver_(receiver), clock_(clock), ioTimeout_(ioTimeout), watch_(watch) {}
 
 void RequestChannel::read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) {
+  bool wake = false;
+  bool send = false;
   {
     MutexLock lock(mutex_);
     if (refusesReads_) {
@@ -42,12 +50,16 @@ void RequestChannel::read(std::span<std::byte> buffer, std::uint64_t offset, Com
       done(errnoCode(EIO));
       return;
     }
-    pending_.add(buffer, offset, std::move(done));
-    if (!link_ || link_->isSending) {
-      return;
-    }
+    pending_.add(buffer, offset, std::move(done), ioTimeout_ ? clock_.now() : Clock::Time());
+    wake = std::exchange(receiverSleeps_, false);
+    send = link_ && !link_->isSending;
   }
-  sendWaiting();
+  if (send) {
+    sendWaiting();
+  }
+  if (wake) {
+    receiver_.signal();
+  }
 }
 
 void RequestChannel::refuseReads() {
@@ -60,11 +72,25 @@ std::size_t RequestChannel::readCount() const {
   return pending_.readCount();
 }
 
-void RequestChannel::attach(std::shared_ptr<const UniqueFd> socket) {
+std::optional<RoundTrip::Time> RequestChannel::roundTrip() const {
+  const MutexLock lock(mutex_);
+  return link_ ? link_->roundTrip.smoothed() : std::nullopt;
+}
+
+std::uint64_t RequestChannel::bytesDue() const {
+  const MutexLock lock(mutex_);
+  return pending_.sentBytes();
+}
+
+void RequestChannel::attach(std::shared_ptr<const UniqueFd> socket,
+                            std::optional<RoundTrip::Time> measured) {
   auto link = std::make_shared<Link>();
   link->socket = std::move(socket);
   {
     const MutexLock lock(mutex_);
+    if (measured) {
+      link->roundTrip.note(*measured);
+    }
     link_ = std::move(link);
     watch_.start(clock_.now());
   }
@@ -75,6 +101,7 @@ void RequestChannel::detach() {
   const MutexLock lock(mutex_);
   link_.reset();
   pending_.sendAgain();
+  passedOver_ = false;
 }
 
 void RequestChannel::sendPlain(dnbd3::Command command) {
@@ -84,7 +111,7 @@ void RequestChannel::sendPlain(dnbd3::Command command) {
       link_->plain.push_back(dnbd3::plainRequest(command));
       // Also while the socket is full: else a KEEPALIVE that cannot go out stays due, and the
       // receiver would spin.
-      watch_.sent(clock_.now());
+      watch_.sent(clock_.now(), false);
     }
   }
   sendWaiting();
@@ -102,7 +129,6 @@ void RequestChannel::sendWaiting() {
     if (bytes.empty()) {
       break;
     }
-    watch_.sent(clock_.now());
     lock.unlock();
     const ssize_t put = sendSome(link->socket->get(), bytes);
     if (put < 0) {
@@ -126,13 +152,45 @@ void RequestChannel::sendWaiting() {
 std::span<const std::byte> RequestChannel::fill(Link& link) {
   if (!link.left.empty()) {
     link.leftBatch = std::exchange(link.left, {});
+    watch_.sent(clock_.now(), false);
     return link.leftBatch;
   }
+  if (link.plain.empty() && !pending_.hasUnsent()) {
+    return {};
+  }
+  const Clock::Time now = clock_.now();
+  const bool nothingDue = pending_.sentCount() == 0;
   const std::size_t plain = std::min(link.plain.size(), link.batch.size());
   std::copy_n(link.plain.begin(), plain, link.batch.begin());
   link.plain.erase(link.plain.begin(), link.plain.begin() + static_cast<std::ptrdiff_t>(plain));
-  const std::size_t blocks = pending_.takeUnsent(std::span(link.batch).subspan(plain));
-  return std::as_bytes(std::span(link.batch).first(plain + blocks));
+  link.plainDue += static_cast<std::int64_t>(plain);
+  const std::size_t blocks = pending_.takeUnsent(std::span(link.batch).subspan(plain), now);
+  const auto batch = std::span(link.batch).first(plain + blocks);
+  if (nothingDue) {
+    link.sample = chooseSample(batch, now);
+  }
+  watch_.sent(now, blocks != 0);
+  return std::as_bytes(batch);
+}
+
+/// The first message is answered first, as a rule.
+std::optional<RequestChannel::Sample> RequestChannel::chooseSample(
+    std::span<const dnbd3::RequestHeader> batch, Clock::Time now) {
+  const dnbd3::RequestHeader& first = batch.front();
+  const bool isBlock = first.command == static_cast<std::uint16_t>(dnbd3::Command::getBlock);
+  if (isBlock && first.size > kSmallBlock) {
+    return std::nullopt;
+  }
+  return Sample{.handle = isBlock ? std::uint64_t{first.handle} : 0, .sentAt = now};
+}
+
+void RequestChannel::endSample(std::uint64_t handle) {
+  if (link_ && link_->sample && link_->sample->handle == handle) {
+    // Never below zero: the answer may have come after the look at the clock.
+    link_->roundTrip.note(
+        std::max(RoundTrip::Time(0), RoundTrip::Time(receivedAt_ - link_->sample->sentAt)));
+    link_->sample.reset();
+  }
 }
 
 void RequestChannel::continueSending() {
@@ -147,28 +205,97 @@ void RequestChannel::continueSending() {
   sendWaiting();
 }
 
-RequestChannel::Needs RequestChannel::needs() const {
+RequestChannel::Needs RequestChannel::needs(Clock::Time now, const Limits& limits) {
   const MutexLock lock(mutex_);
-  if (!link_) {
-    return {.room = false, .checkAt = Clock::Time::max()};
+  receiverSleeps_ = false;
+  Needs needs;
+  needs.checkAt = Clock::Time::max();
+  if (link_) {
+    needs.room = link_->isFull;
+    needs.checkAt = watch_.nextCheck(now, limits.lateAfter, limits.blockLimit);
+    needs.roundTrip = link_->roundTrip.smoothed();
   }
-  return {.room = link_->isFull, .checkAt = watch_.nextCheck()};
+  if (pending_.readCount() != 0) {
+    needs.checkAt = std::min(needs.checkAt, nextExpiry(now));
+    if (pending_.sentCount() != 0) {
+      return needs;
+    }
+  }
+  // No read that was sent has a time limit. What is sent next may have one.
+  const SilenceWatch::Duration soon =
+      ioTimeout_ ? std::min<SilenceWatch::Duration>(limits.lateAfter, *ioTimeout_)
+                 : limits.lateAfter;
+  if (link_ && (pending_.readCount() != 0 || now < watch_.lastSent() + soon)) {
+    needs.checkAt = std::min(needs.checkAt, now + soon);
+  } else {
+    receiverSleeps_ = true;
+  }
+  return needs;
 }
 
-RequestChannel::Silence RequestChannel::silence(Clock::Time now) const {
-  const MutexLock lock(mutex_);
-  if (!link_) {
-    return Silence::none;
+Clock::Time RequestChannel::nextExpiry(Clock::Time now) {
+  if (!ioTimeout_) {
+    return Clock::Time::max();
   }
-  if (watch_.isDead(now)) {
-    return Silence::dead;
+  // Reads that come later expire later, so one look at all of them holds until then.
+  if (expiryCheckAt_ <= now) {
+    expiryCheckAt_ = pending_.oldestAsked().value_or(now) + *ioTimeout_;
   }
-  return watch_.keepAliveDue(now) ? Silence::keepAliveDue : Silence::none;
+  return expiryCheckAt_;
 }
 
-void RequestChannel::noteReceived(Clock::Time now) {
+bool RequestChannel::expire(Clock::Time now) {
+  if (!ioTimeout_) {
+    return false;
+  }
+  std::vector<PendingRequests::Answer> answers;
+  {
+    const MutexLock lock(mutex_);
+    if (now < expiryCheckAt_ || pending_.readCount() == 0) {
+      return false;
+    }
+    answers = pending_.expire(now - *ioTimeout_, errnoCode(EIO));
+  }
+  const bool any = !answers.empty();
+  run(std::move(answers));
+  return any;
+}
+
+RequestChannel::Silence RequestChannel::silence(Clock::Time now, const Limits& limits) {
   const MutexLock lock(mutex_);
-  watch_.received(now, pending_.sentCount() != 0);
+  if (!link_) {
+    return {};
+  }
+  if (now >= passedOverCheckAt_) {
+    passedOver_ = pending_.passedOver() >= limits.blockLimit;
+    passedOverCheckAt_ = now + limits.blockLimit / 8;
+  }
+  return {.dead = watch_.isDead(now),
+          .late = watch_.blocksStandStill(now, limits.lateAfter),
+          .withholds = passedOver_ || watch_.blocksStandStill(now, limits.blockLimit),
+          .keepAliveDue = watch_.keepAliveDue(now)};
+}
+
+void RequestChannel::beginReceiving(Clock::Time now) {
+  receivedAt_ = now;
+}
+
+bool RequestChannel::endReceiving(bool ofBlocks) {
+  const MutexLock lock(mutex_);
+  const bool blocksDue = pending_.sentCount() != 0;
+  watch_.received(receivedAt_, ofBlocks, blocksDue);
+  return blocksDue;
+}
+
+bool RequestChannel::takePlainReply(dnbd3::Command command) {
+  const MutexLock lock(mutex_);
+  if (!link_) {
+    return false;
+  }
+  if (command == dnbd3::Command::keepAlive || command == dnbd3::Command::getServers) {
+    endSample(0);
+  }
+  return --link_->plainDue >= -kMostUnasked;
 }
 
 std::span<std::byte> RequestChannel::find(std::uint64_t handle) const {
@@ -180,6 +307,7 @@ void RequestChannel::finish(std::uint64_t handle, std::error_code error) {
   std::optional<PendingRequests::Answer> answer;
   {
     const MutexLock lock(mutex_);
+    endSample(handle);
     answer = pending_.finish(handle, error);
   }
   if (answer) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "base/mutex.h"
 
@@ -41,56 +42,78 @@ ResolvedHost resolve(const Host& host, bool numericOnly) {
   return result;
 }
 
-/// What the threads that ask share with the one that waits; lives as long as the last of them.
-struct Answers {
-  explicit Answers(std::vector<ResolvedHost> begin) : hosts(std::move(begin)) {}
+}  // namespace
+
+/// What the threads that ask share with the one that wants to know; lives as long as the last of
+/// them.
+struct NameLookup::Answers {
   Mutex mutex;
   ConditionVariable changed;
-  std::vector<ResolvedHost> hosts NETCOW_GUARDED_BY(mutex);
+  std::vector<ResolvedHost> answers NETCOW_GUARDED_BY(mutex);
   std::size_t waiting NETCOW_GUARDED_BY(mutex) = 0;
 };
 
-void resolveBeside(const std::shared_ptr<Answers>& answers, std::size_t index, const Host& host) {
-  std::thread([answers, index, host] {
-    ResolvedHost result = resolve(host, false);
-    const MutexLock lock(answers->mutex);
-    answers->hosts[index] = std::move(result);
-    --answers->waiting;
-    answers->changed.notifyAll();
-  }).detach();
+NameLookup::NameLookup(const std::vector<Host>& hosts) : answers_(std::make_shared<Answers>()) {
+  {
+    const MutexLock lock(answers_->mutex);
+    answers_->waiting = hosts.size();
+  }
+  for (const Host& host : hosts) {
+    std::thread([answers = answers_, host] {
+      ResolvedHost result = resolve(host, false);
+      const MutexLock lock(answers->mutex);
+      answers->answers.push_back(std::move(result));
+      --answers->waiting;
+      answers->changed.notifyAll();
+    }).detach();
+  }
 }
 
-}  // namespace
+bool NameLookup::isOver() const {
+  const MutexLock lock(answers_->mutex);
+  return answers_->waiting == 0;
+}
+
+void NameLookup::waitAtMost(std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  MutexLock lock(answers_->mutex);
+  while (answers_->waiting != 0) {
+    const auto left = end - std::chrono::steady_clock::now();
+    if (left <= left.zero()) {
+      return;
+    }
+    answers_->changed.waitFor(lock, left);
+  }
+}
+
+std::vector<ResolvedHost> NameLookup::takeAnswers() {
+  const MutexLock lock(answers_->mutex);
+  return std::exchange(answers_->answers, {});
+}
+
+bool isNumeric(const Host& host) {
+  return !resolve(host, true).addresses.empty();
+}
 
 std::vector<ResolvedHost> resolveHosts(const std::vector<Host>& hosts,
                                        std::chrono::milliseconds limit) {
-  std::vector<ResolvedHost> begin;
-  std::vector<std::size_t> names;
+  std::vector<ResolvedHost> results;
+  std::vector<Host> names;
   for (const Host& host : hosts) {
-    begin.push_back(resolve(host, true));
-    if (begin.back().addresses.empty()) {
-      begin.back().error = "its name was not resolved in time";
-      names.push_back(begin.size() - 1);
+    results.push_back(resolve(host, true));
+    if (results.back().addresses.empty()) {
+      results.back().error = "its name was not resolved in time";
+      names.push_back(host);
     }
   }
-  const auto answers = std::make_shared<Answers>(std::move(begin));
-  {
-    const MutexLock lock(answers->mutex);
-    answers->waiting = names.size();
+  NameLookup lookup(names);
+  lookup.waitAtMost(limit);
+  for (const ResolvedHost& answer : lookup.takeAnswers()) {
+    std::replace_if(
+        results.begin(), results.end(),
+        [&answer](const ResolvedHost& result) { return result.host == answer.host; }, answer);
   }
-  for (const std::size_t index : names) {
-    resolveBeside(answers, index, hosts[index]);
-  }
-  const auto end = std::chrono::steady_clock::now() + limit;
-  MutexLock lock(answers->mutex);
-  while (answers->waiting != 0) {
-    const auto left = end - std::chrono::steady_clock::now();
-    if (left <= left.zero()) {
-      break;
-    }
-    answers->changed.waitFor(lock, left);
-  }
-  return answers->hosts;
+  return results;
 }
 
 }  // namespace netcow

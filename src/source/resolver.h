@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,27 @@ inline constexpr std::size_t kMaxAddresses = 2;
 /// up). The result has the order of `hosts`.
 std::vector<ResolvedHost> resolveHosts(const std::vector<Host>& hosts,
                                        std::chrono::milliseconds limit);
+
+/// Whether a host is given by its address, which never has to be looked up.
+bool isNumeric(const Host& host);
+
+/// Looks hosts up beside its owner, by a thread for each. Not thread-safe. The threads outlive it
+/// until the system's resolver has answered them.
+class NameLookup {
+ public:
+  /// Begins.
+  explicit NameLookup(const std::vector<Host>& hosts);
+
+  /// Every host has an answer.
+  [[nodiscard]] bool isOver() const;
+  /// Waits until it is over, but not longer.
+  void waitAtMost(std::chrono::milliseconds limit);
+  /// The answers that came since the last call.
+  std::vector<ResolvedHost> takeAnswers();
+
+ private:
+  struct Answers;
+  std::shared_ptr<Answers> answers_;
+};
 
 }  // namespace netcow

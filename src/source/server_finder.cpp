@@ -8,11 +8,20 @@ namespace netcow {
 
 ServerFinder::ServerFinder(KnownServers& servers, Settings settings)
     : servers_(servers), settings_(std::move(settings)) {
-  for (std::size_t server = 0; server < servers_.count(); ++server) {
-    if (server != settings_.except) {
-      attempts_.emplace_back().server = server;
+  addCandidates();
+}
+
+void ServerFinder::addCandidates() {
+  for (; looked_ < servers_.count(); ++looked_) {
+    if (looked_ != settings_.except) {
+      attempts_.emplace_back().server = looked_;
     }
   }
+}
+
+Clock::Time ServerFinder::notBefore(const Attempt& attempt) const {
+  return settings_.atOnce && !attempt.hasBegun ? Clock::Time::min()
+                                               : servers_.notBefore(attempt.server);
 }
 
 void ServerFinder::addTo(std::vector<pollfd>& polled) const {
@@ -27,19 +36,22 @@ Clock::Time ServerFinder::nextEvent() const {
   Clock::Time next = Clock::Time::max();
   for (const Attempt& attempt : attempts_) {
     if (!attempt.isOver) {
-      next =
-          std::min(next, attempt.handshake ? attempt.deadline : servers_.notBefore(attempt.server));
+      next = std::min(next, attempt.handshake ? attempt.deadline : notBefore(attempt));
     }
   }
   return next;
 }
 
 std::optional<ServerFinder::Found> ServerFinder::advance(Clock::Time now) {
+  addCandidates();
   for (Attempt& attempt : attempts_) {
     if (advance(attempt, now)) {
       Handshake& handshake = *attempt.handshake;
-      return Found{
-          .server = attempt.server, .socket = handshake.takeSocket(), .reply = handshake.reply()};
+      servers_.answered(attempt.server, handshake.roundTrip());
+      return Found{.server = attempt.server,
+                   .socket = handshake.takeSocket(),
+                   .reply = handshake.reply(),
+                   .roundTrip = handshake.roundTrip()};
     }
   }
   return std::nullopt;
@@ -47,11 +59,12 @@ std::optional<ServerFinder::Found> ServerFinder::advance(Clock::Time now) {
 
 bool ServerFinder::advance(Attempt& attempt, Clock::Time now) {
   if (!attempt.handshake) {
-    if (attempt.isOver || now < servers_.notBefore(attempt.server)) {
+    if (attempt.isOver || now < notBefore(attempt)) {
       return false;
     }
-    attempt.handshake =
-        std::make_unique<Handshake>(servers_.address(attempt.server), settings_.wanted);
+    attempt.hasBegun = true;
+    attempt.handshake = std::make_unique<Handshake>(servers_.address(attempt.server),
+                                                    settings_.wanted, settings_.goal);
     attempt.deadline = now + settings_.limit;
   }
   attempt.handshake->advance();

@@ -21,8 +21,7 @@ namespace netcow {
 ///
 /// All candidates are tried at the same time, each as soon as KnownServers allows; the first that
 /// agrees wins. Does not block and has no thread: its owner polls what addTo() names, at most until
-/// nextEvent(), and calls advance(). Not thread-safe. (Measuring servers while one is in use
-/// would be another owner of Handshake beside this.)
+/// nextEvent(), and calls advance(). Servers that become known meanwhile join. Not thread-safe.
 class ServerFinder {
  public:
   enum class Effort {
@@ -34,11 +33,15 @@ class ServerFinder {
     Effort effort = Effort::once;
     std::chrono::milliseconds limit{0};  ///< for connect and SELECT_IMAGE with one server
     std::optional<std::size_t> except;   ///< a server that is no candidate
+    /// What agreeing takes; with Goal::measure a server whose disk hangs does not win.
+    Handshake::Goal goal = Handshake::Goal::select;
+    bool atOnce = false;  ///< the first try ignores the servers' delays
   };
   struct Found {
     std::size_t server = 0;  ///< its number in KnownServers
     UniqueFd socket;         ///< non-blocking; the image is selected
     dnbd3::SelectReply reply;
+    std::optional<RoundTrip::Time> roundTrip;  ///< with Goal::measure
   };
 
   /// `servers` must outlive the finder; failures are noted there.
@@ -62,13 +65,17 @@ class ServerFinder {
     Clock::Time deadline;                  // of the handshake
     std::string failure;                   // of the last handshake
     bool isOver = false;                   // will not be tried again
+    bool hasBegun = false;                 // was tried already
   };
+  void addCandidates();
+  [[nodiscard]] Clock::Time notBefore(const Attempt& attempt) const;
   [[nodiscard]] bool advance(Attempt& attempt, Clock::Time now);
   void noteFailure(Attempt& attempt, const std::string& why, Clock::Time now);
 
   KnownServers& servers_;
   Settings settings_;
   std::vector<Attempt> attempts_;
+  std::size_t looked_ = 0;  // servers that have been considered as candidates
 };
 
 }  // namespace netcow

@@ -11,6 +11,7 @@
 #include "base/whole_io.h"
 #include "cache/cache_fixture.h"
 #include "format/dnbd3_messages.h"
+#include "format/session_files.h"
 #include "support/process.h"
 
 namespace netcow::test {

@@ -318,5 +318,20 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"AgeNoNumber", {"-h", "a", "-i", "i", "--min-age", "soon", "/m"}, "min-age"}),
     [](const auto& instance) { return instance.param.name; });
 
+TEST(MountOptions, TakeATimeOutForReads) {
+  using std::chrono::milliseconds;
+  const auto with = [](const std::string& seconds) {
+    return parse({"-h", "a", "-i", "b", "--io-timeout", seconds, "/mnt"}).ioTimeout;
+  };
+  EXPECT_EQ(parse({"-h", "a", "-i", "b", "/mnt"}).ioTimeout, std::nullopt);
+  EXPECT_EQ(with("30"), milliseconds(30'000));
+  EXPECT_EQ(with("0.25"), milliseconds(250));
+  EXPECT_EQ(with("0.0001"), milliseconds(1)) << "never the opposite of what was meant";
+  EXPECT_EQ(with("0"), std::nullopt);
+  for (const std::string wrong : {"-1", "x", "nan", "inf", "1e9"}) {
+    EXPECT_THROW(with(wrong), UserError) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace netcow

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -174,6 +175,19 @@ TEST_F(MountTest, WritesThatMustBeDurableReachTheSession) {
   }
 }
 
+TEST_F(MountTest, ASingleWriteThatMustBeDurableReachesTheSession) {
+  MountedImage mounted({});
+  for (const int flags : {0, O_DIRECT}) {
+    const UniqueFd fd = mounted.open(O_RDWR | flags);
+    const AlignedBytes bytes(kBlock, 'd');
+    const iovec part = {bytes.data(), bytes.size()};
+    ASSERT_EQ(::pwritev2(fd.get(), &part, 1, 0, 0), static_cast<ssize_t>(kBlock));
+    EXPECT_TRUE(mounted.session().needsCheckpoint());
+    ASSERT_EQ(::pwritev2(fd.get(), &part, 1, 0, RWF_DSYNC), static_cast<ssize_t>(kBlock));
+    EXPECT_FALSE(mounted.session().needsCheckpoint()) << flags;
+  }
+}
+
 // --- page cache and direct I/O --------------------------------------------------------------
 
 TEST_F(MountTest, CachedReadersSeeDirectWrites) {
@@ -298,117 +312,28 @@ TEST_F(MountTest, AKilledReaderNeedNotWaitForTheServer) {
   mounted.source().openGate();
 }
 
-// --- the end --------------------------------------------------------------------------------
-
-TEST_F(MountTest, EndsWhenSomebodyUnmounts) {
-  MountedImage mounted({});
-  EXPECT_EQ(sizeOf(mounted.img()), static_cast<off_t>(8 * kClusterSize));
-  ASSERT_EQ(::umount2(mounted.mountpoint().c_str(), 0), 0);
-  mounted.waitForEnd();
-}
-
-TEST_F(MountTest, StaysWhileItIsInUseThoughItWasDetached) {
-  MountedImage mounted({});
-  {
-    const UniqueFd fd = mounted.open(O_RDWR);
-    EXPECT_EQ(::umount2(mounted.mountpoint().c_str(), 0), -1);
-    EXPECT_EQ(errno, EBUSY);
-    ASSERT_EQ(::umount2(mounted.mountpoint().c_str(), MNT_DETACH), 0);
-    EXPECT_EQ(writeAt(fd.get(), "late", 0), 4);
-  }
-  mounted.waitForEnd();
-  std::vector<std::byte> back(4);
-  mounted.image().read(back, 0, [](std::error_code) {});
-  EXPECT_EQ(std::memcmp(back.data(), "late", 4), 0);
-}
-
-TEST_F(MountTest, AnswersReadersThatWaitWhenItIsStopped) {
-  constexpr std::size_t kReaders = 8;
+/// The kernel tells of the first signal only.
+TEST_F(MountTest, AReaderThatWasSignalledBeforeItWasKilledNeedNotWaitForTheServer) {
   MountedImage mounted({});
   const UniqueFd fd = mounted.open(O_RDONLY | O_DIRECT);
-  const UniqueFd cached = mounted.open(O_RDONLY);
+  const AlignedBytes back(kBlock);
   mounted.source().closeGate();
-  std::vector<std::future<int>> readers;
-  for (std::size_t i = 0; i < kReaders; ++i) {
-    readers.push_back(std::async(std::launch::async, [&, i] {
-      const AlignedBytes back(kBlock);
-      const int from = i % 2 == 0 ? fd.get() : cached.get();
-      const auto offset = static_cast<off_t>(i * kClusterSize);
-      return ::pread(from, back.data(), kBlock, offset) < 0 ? errno : 0;
-    }));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGUSR1, [](int) {});
+    ::_exit(::pread(fd.get(), back.data(), kBlock, 0) < 0 ? 1 : 0);
   }
-  ASSERT_TRUE(mounted.source().waitForReads(kReaders));
-  mounted.stop();
-  for (std::size_t i = 0; i < kReaders; ++i) {
-    if (i % 2 == 0) {
-      EXPECT_EQ(readers[i].get(), EIO);
-    } else {  // the kernel tries again what it had read ahead, and then finds the mount gone
-      EXPECT_THAT(readers[i].get(), testing::AnyOf(EIO, ENOTCONN, ECONNABORTED));
-    }
-  }
-}
-
-TEST_F(MountTest, LetsRequestsUnderWayEndWhenItIsStopped) {
-  MountedImage mounted({});
-  const UniqueFd fd = mounted.open(O_RDWR | O_DIRECT);
-  mounted.source().closeGate();
-  auto writer = std::async(std::launch::async, [&] { return writeAt(fd.get(), "last", 99); });
   ASSERT_TRUE(mounted.source().waitForReads(1));
-  auto stopping = std::async(std::launch::async, [&] { mounted.stop(); });
+  ::kill(child, SIGUSR1);
+  // The interrupt is on its way before the next request of another process is.
+  struct stat attributes = {};
+  ASSERT_EQ(::stat(mounted.mountpoint().c_str(), &attributes), 0);
+  ASSERT_EQ(::waitpid(child, nullptr, WNOHANG), 0);
+  ::kill(child, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);  // hangs if the read is not let go
+  EXPECT_TRUE(WIFSIGNALED(status));
   mounted.source().openGate();
-  EXPECT_EQ(writer.get(), 4);
-  stopping.get();
-}
-
-TEST_F(MountTest, CollectsMappedChangesWhenItIsStoppedInUse) {
-  MountedImage mounted({});
-  const UniqueFd fd = mounted.open(O_RDWR);
-  void* const memory = ::mmap(nullptr, kBlock, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  ASSERT_NE(memory, MAP_FAILED);
-  std::memcpy(memory, "mapped", 6);
-  mounted.stop();
-  ::munmap(memory, kBlock);
-  std::vector<std::byte> back(6);
-  mounted.image().read(back, 0, [](std::error_code) {});
-  EXPECT_EQ(std::memcmp(back.data(), "mapped", 6), 0);
-}
-
-TEST_F(MountTest, StopsBeforeAnythingHappened) {
-  for (int i = 0; i < 5; ++i) {
-    MountedImage mounted({});
-    mounted.stop();
-    EXPECT_FALSE(std::filesystem::exists(mounted.img()));
-  }
-}
-
-TEST_F(MountTest, StopsUnderLoad) {
-  MountedImage mounted({});
-  const UniqueFd direct = mounted.open(O_RDWR | O_DIRECT);
-  const UniqueFd cached = mounted.open(O_RDWR);
-  std::atomic<std::uint64_t> done = 0;
-  std::vector<std::future<void>> users;
-  for (std::uint64_t user = 0; user < 6; ++user) {
-    users.push_back(std::async(std::launch::async, [&, user] {
-      const AlignedBytes bytes(kBlock, 'u');
-      const int fd = user % 2 == 0 ? direct.get() : cached.get();
-      for (std::uint64_t n = user;; n += 7) {
-        const auto offset = static_cast<off_t>(n % 2000 * kBlock);
-        const ssize_t result = n % 3 == 0 ? ::pread(fd, bytes.data(), kBlock, offset)
-                                          : ::pwrite(fd, bytes.data(), kBlock, offset);
-        if (result < 0) {
-          return;
-        }
-        ++done;
-      }
-    }));
-  }
-  while (done < 2000) {
-    std::this_thread::yield();
-  }
-  mounted.stop();
-  for (auto& user : users) {
-    user.get();
-  }
 }
 
 // --- what cannot be mounted -----------------------------------------------------------------

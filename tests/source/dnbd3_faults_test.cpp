@@ -2,8 +2,7 @@
 // A source behind a network that delays, cuts, hangs, garbles order or goes away.
 #include <chrono>
 
-#include "source/dnbd3_fixture.h"
-#include "support/fault_proxy.h"
+#include "source/proxied_fixture.h"
 #include "support/seeded_random.h"
 
 namespace netcow::test {
@@ -12,16 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-class Dnbd3Faults : public Dnbd3Fixture {
+class Dnbd3Faults : public ProxiedFixture {
  protected:
-  std::unique_ptr<Source> connectThrough(const std::vector<const FaultProxy*>& proxies) {
-    options_.hosts.clear();
-    for (const FaultProxy* proxy : proxies) {
-      options_.hosts.push_back(proxy->host());
-    }
-    return connectDnbd3(options_);
-  }
-
   /// Many reads at once, of any size and place, each compared.
   testing::AssertionResult readsAtRandom(Source& source, int rounds) {
     SeededRandom random;
@@ -108,8 +99,7 @@ TEST_F(Dnbd3Faults, WhenAServerDiesTheNextAnswersAtOnce) {
   FaultProxy second(server->port());
   const auto both = connectThrough({&first, &second});
   EXPECT_TRUE(reads(*both, 4096, 0));
-  FaultProxy& used =
-      both->statusText().find(std::to_string(first.port())) != std::string::npos ? first : second;
+  FaultProxy& used = reads(*both, first) ? first : second;
   const auto begin = SteadyClock::now();
   used.setFaults({.down = true});
   ASSERT_TRUE(used.waitUntil([](const FaultProxy::Counts& counts) { return counts.cuts > 0; }));
@@ -122,8 +112,7 @@ TEST_F(Dnbd3Faults, WhenAllServersAreAwayReadsWaitForOneToReturn) {
   FaultProxy first(server->port());
   FaultProxy second(server->port());
   const auto source = connectThrough({&first, &second});
-  FaultProxy& used =
-      source->statusText().find(std::to_string(first.port())) != std::string::npos ? first : second;
+  FaultProxy& used = reads(*source, first) ? first : second;
   first.setFaults({.down = true});
   second.setFaults({.down = true});
   PendingRead read(*source, 300'000, 12'345);

@@ -8,6 +8,8 @@
 
 #include <stdexcept>
 
+#include "support/fake_clock.h"
+
 namespace netcow {
 namespace {
 
@@ -17,7 +19,8 @@ using State = Handshake::State;
 /// A handshake with a peer that the test plays by hand.
 class HandshakeTest : public testing::Test {
  protected:
-  HandshakeTest() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit HandshakeTest(Handshake::Goal goal = Handshake::Goal::select)
+      : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -28,7 +31,7 @@ class HandshakeTest : public testing::Test {
       throw std::runtime_error("no listening socket");
     }
     handshake_.emplace(SocketAddress::from(any, length).value(),
-                       WantedImage{{"image", 5}, std::nullopt});
+                       WantedImage{{"image", 5}, std::nullopt}, goal, clock_);
     peer_.reset(::accept(listener_.get(), nullptr, nullptr));
     waitAndAdvance();
     EXPECT_EQ(handshake_->state(), State::receiving);
@@ -50,6 +53,7 @@ class HandshakeTest : public testing::Test {
     reply.size = 8192;
     return dnbd3::encode(reply);
   }
+  test::FakeClock clock_;
   UniqueFd listener_;
   UniqueFd peer_;
   std::optional<Handshake> handshake_;
@@ -101,6 +105,63 @@ TEST_F(HandshakeTest, ResetMeansThatTheImageIsUnknownToo) {
   waitAndAdvance();
   EXPECT_EQ(handshake_->state(), State::failed);
   EXPECT_THAT(handshake_->failure(), HasSubstr("does not have image image revision 5"));
+}
+
+// --- measuring ------------------------------------------------------------------------------
+
+class MeasuringHandshakeTest : public HandshakeTest {
+ protected:
+  MeasuringHandshakeTest() : HandshakeTest(Handshake::Goal::measure) {
+    send(answer(3, 5));
+    waitAndAdvance();
+    std::byte ignored[100];
+    EXPECT_GT(::recv(peer_.get(), ignored, 24 + 2 + 6 + 2 + 1, 0), 0);
+    EXPECT_EQ(::recv(peer_.get(), &request_, sizeof request_, MSG_WAITALL), 24);
+  }
+  void reply(std::uint16_t command, std::uint64_t handle, std::uint32_t size) {
+    dnbd3::ReplyHeader header;
+    header.command = command;
+    header.size = size;
+    header.handle = handle;
+    send(std::as_bytes(std::span(&header, 1)));
+    waitAndAdvance();
+  }
+  dnbd3::RequestHeader request_;
+};
+
+TEST_F(MeasuringHandshakeTest, TimesOneBlockFromAskingToItsLastByte) {
+  EXPECT_EQ(request_.command, 1);
+  EXPECT_EQ(request_.offset(), 0U);
+  EXPECT_EQ(request_.size, 4096U);
+  clock_.advance(std::chrono::milliseconds(3));
+  reply(1, request_.handle, 4096);
+  dnbd3::Bytes block(4096 + 1);
+  send(std::span(block).first(4000));
+  waitAndAdvance();
+  EXPECT_EQ(handshake_->state(), State::receiving);
+  clock_.advance(std::chrono::milliseconds(2));
+  send(std::span(block).subspan(4000));
+  waitAndAdvance();
+  ASSERT_EQ(handshake_->state(), State::agreed);
+  EXPECT_EQ(handshake_->roundTrip(), std::chrono::milliseconds(5));
+  const UniqueFd socket = handshake_->takeSocket();
+  std::byte next{1};
+  EXPECT_EQ(::recv(socket.get(), &next, 1, 0), 1) << "what follows the block is somebody else's";
+}
+
+TEST_F(MeasuringHandshakeTest, RefusesAServerThatGivesSomethingElse) {
+  reply(4, request_.handle, 0);
+  EXPECT_EQ(handshake_->state(), State::failed);
+}
+
+TEST_F(MeasuringHandshakeTest, RefusesABlockOfAnotherSize) {
+  reply(1, request_.handle, 0xFFFF'FFFF);
+  EXPECT_EQ(handshake_->state(), State::failed);
+}
+
+TEST_F(MeasuringHandshakeTest, RefusesABlockNobodyAskedFor) {
+  reply(1, request_.handle + 1, 4096);
+  EXPECT_EQ(handshake_->state(), State::failed);
 }
 
 TEST(ObjectionTo, NothingAgainstExactlyTheWantedImage) {

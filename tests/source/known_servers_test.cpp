@@ -36,7 +36,11 @@ TEST_F(KnownServersTest, KeepsEachAddressOnce) {
 }
 
 TEST_F(KnownServersTest, DoesNotGrowForEver) {
-  for (unsigned i = 0; i < 200; ++i) {
+  for (unsigned i = 0; i < 100; ++i) {
+    servers_.add(addressOf(i), "server", KnownServers::Origin::learned);
+  }
+  EXPECT_EQ(servers_.count(), KnownServers::kMaxLearned) << "there is room for others";
+  for (unsigned i = 100; i < 250; ++i) {
     servers_.add(addressOf(i), "server");
   }
   EXPECT_EQ(servers_.count(), KnownServers::kMaxServers);
@@ -73,6 +77,32 @@ TEST_F(KnownServersTest, ServerThatProvedItselfBeginsAnew) {
   servers_.proved(0);
   servers_.failed(0, clock_.now());
   EXPECT_EQ(delay(0), milliseconds(100));
+}
+
+TEST_F(KnownServersTest, CountsFailuresUntilTheNextAnswerAndInAll) {
+  servers_.add(addressOf(1), "one");
+  servers_.failed(0, clock_.now());
+  servers_.missed(0);
+  EXPECT_EQ(servers_.record(0).failuresInRow, 2U);
+  servers_.answered(0, std::nullopt);
+  servers_.missed(0);
+  EXPECT_EQ(servers_.record(0).failuresInRow, 1U);
+  EXPECT_EQ(servers_.record(0).failures, 3U);
+  EXPECT_EQ(servers_.record(0).roundTrip, std::nullopt);
+}
+
+TEST_F(KnownServersTest, AMeasurementThatFailsDelaysNobody) {
+  servers_.add(addressOf(1), "one");
+  servers_.missed(0);
+  EXPECT_LE(servers_.notBefore(0), clock_.now());
+}
+
+TEST_F(KnownServersTest, SmoothsWhatIsMeasured) {
+  servers_.add(addressOf(1), "one");
+  servers_.answered(0, milliseconds(8));
+  EXPECT_EQ(servers_.record(0).roundTrip, milliseconds(8));
+  servers_.answered(0, milliseconds(4));
+  EXPECT_EQ(servers_.record(0).roundTrip, milliseconds(7));
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ class RecordingHandler : public ReplyHandler {
     refused.push_back(handle);
     return wanted.count(handle) != 0;
   }
+  bool takePlainReply(dnbd3::Command /*command*/) override { return ++plain <= mostPlain; }
   void takeServers(std::span<const dnbd3::ServerEntry> entries) override {
     servers.insert(servers.end(), entries.begin(), entries.end());
   }
@@ -33,6 +34,8 @@ class RecordingHandler : public ReplyHandler {
   std::vector<std::uint64_t> ended;
   std::vector<std::uint64_t> refused;
   std::vector<dnbd3::ServerEntry> servers;
+  int plain = 0;
+  int mostPlain = 1000;
 };
 
 class ReplyReaderTest : public testing::Test {
@@ -200,6 +203,54 @@ TEST_F(ReplyReaderTest, NewConnectionBeginsWithAHeader) {
   reply(1, 1, 4096, std::vector<std::byte>(4096, std::byte{5}));
   EXPECT_EQ(failureOfStream(), "");
   EXPECT_EQ(handler_.wanted[1], std::vector<std::byte>(4096, std::byte{5}));
+}
+
+TEST_F(ReplyReaderTest, ABlockThatMovesWhileItComesGoesToItsNewPlaceOnly) {
+  test::SeededRandom random;
+  for (std::uint64_t handle = 1; handle <= 50; ++handle) {
+    const auto content = random.bytes(20'000);
+    handler_.wanted[handle].assign(content.size(), std::byte{0});
+    reply(1, handle, content.size(), content);
+    const std::size_t first = random.between(0, stream_.size() - 1);
+    send(first);
+    while (reader_.receive(mine_.get()).gotBytes) {
+    }
+    const std::vector<std::byte> old = std::move(handler_.wanted[handle]);
+    const std::vector<std::byte> before = old;
+    handler_.wanted[handle].assign(content.size(), std::byte{0});
+    reader_.findPlaceAgain();
+    EXPECT_EQ(failureOfStream(), "");
+    EXPECT_EQ(old, before);
+    const std::size_t moved = first < 16 ? 0 : first - 16;
+    EXPECT_TRUE(std::equal(content.begin() + static_cast<std::ptrdiff_t>(moved), content.end(),
+                           handler_.wanted[handle].begin() + static_cast<std::ptrdiff_t>(moved)));
+  }
+}
+
+TEST_F(ReplyReaderTest, TellsBlocksFromOtherReplies) {
+  const auto tells = [this](std::size_t most = SIZE_MAX) {
+    send(most);
+    return reader_.receive(mine_.get()).ofBlocks;
+  };
+  handler_.wanted[1].resize(4096);
+  reply(5, 0, 0, {});
+  EXPECT_FALSE(tells());
+  reply(1, 1, 4096, std::vector<std::byte>(4096));
+  EXPECT_TRUE(tells(17));
+  EXPECT_TRUE(tells(1));
+  EXPECT_TRUE(tells());
+  reply(4, 1, 0, {});
+  EXPECT_TRUE(tells());
+  reply(5, 0, 0, {});
+  EXPECT_FALSE(tells());
+}
+
+TEST_F(ReplyReaderTest, RepliesThatNobodyAskedForAreAFailure) {
+  handler_.mostPlain = 2;
+  for (int i = 0; i < 3; ++i) {
+    reply(5, 0, 0, {});
+  }
+  EXPECT_THAT(failureOfStream(), HasSubstr("nobody asked for"));
 }
 
 }  // namespace

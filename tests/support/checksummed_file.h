@@ -34,9 +34,9 @@ inline std::uint32_t plainCrc32(std::span<const std::byte> bytes) {
   return crc ^ 0xFFFFFFFFU;
 }
 
-/// Writes PATH.crc: the list's own checksum, then `checksums`; little-endian.
-inline void writeChecksumList(const std::string& path,
-                              const std::vector<std::uint32_t>& checksums) {
+/// A list of checksums as files and servers hold it: its own checksum, then `checksums`;
+/// little-endian.
+inline std::vector<std::byte> checksumListOf(const std::vector<std::uint32_t>& checksums) {
   const auto append = [](std::vector<std::byte>& to, std::uint32_t number) {
     for (int i = 0; i < 4; ++i, number >>= 8U) {
       to.push_back(static_cast<std::byte>(number & 0xFFU));
@@ -49,6 +49,13 @@ inline void writeChecksumList(const std::string& path,
   std::vector<std::byte> list;
   append(list, plainCrc32(numbers));
   list.insert(list.end(), numbers.begin(), numbers.end());
+  return list;
+}
+
+/// Writes PATH.crc.
+inline void writeChecksumList(const std::string& path,
+                              const std::vector<std::uint32_t>& checksums) {
+  const std::vector<std::byte> list = checksumListOf(checksums);
   std::ofstream file(path + ".crc", std::ios::binary);
   file.write(reinterpret_cast<const char*>(list.data()), static_cast<std::streamsize>(list.size()));
   if (!file.flush()) {

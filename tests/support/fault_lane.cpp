@@ -26,24 +26,48 @@ bool FaultLane::receive(Time now, const NetworkFaults& faults) {
   }
   received_ += static_cast<std::uint64_t>(got);
   const Time due = now + faults.delay;
-  const auto bytes = std::span(input_).first(static_cast<std::size_t>(got));
-  unparsed_.insert(unparsed_.end(), bytes.begin(), bytes.end());
-  if (faults.reorder && carriesReplies_) {
-    enqueueShuffled(due);
-  } else {
-    enqueue(due, std::exchange(unparsed_, {}));
-  }
+  take(static_cast<std::size_t>(got), due, faults.reorder && carriesReplies_);
   if (got == 0) {
-    enqueue(due, std::exchange(unparsed_, {}));
+    enqueueAll(due, std::exchange(unparsed_, {}));
     ended_ = true;
   }
   return true;
 }
 
-void FaultLane::enqueue(Time due, std::vector<std::byte> bytes) {
-  if (!bytes.empty()) {
-    queued_ += bytes.size();
-    queue_.push_back({due, std::move(bytes)});
+/// So much of input_ has arrived.
+void FaultLane::take(std::size_t length, Time due, bool shuffled) {
+  const auto bytes = std::span(input_).first(length);
+  if (shuffled) {
+    unparsed_.insert(unparsed_.end(), bytes.begin(), bytes.end());
+    enqueueShuffled(due);
+    return;
+  }
+  enqueueAll(due, std::exchange(unparsed_, {}));  // of a time when replies were shuffled
+  if (length < kWorthABuffer) {
+    enqueueAll(due, {bytes.begin(), bytes.end()});
+  } else {
+    enqueue(due, std::exchange(input_, takeBuffer()), length);
+  }
+}
+
+std::vector<std::byte> FaultLane::takeBuffer() {
+  if (spareBuffers_.empty()) {
+    return std::vector<std::byte>(kBufferSize);
+  }
+  std::vector<std::byte> buffer = std::move(spareBuffers_.back());
+  spareBuffers_.pop_back();
+  return buffer;
+}
+
+void FaultLane::enqueueAll(Time due, std::vector<std::byte> bytes) {
+  const std::size_t length = bytes.size();
+  enqueue(due, std::move(bytes), length);
+}
+
+void FaultLane::enqueue(Time due, std::vector<std::byte> bytes, std::size_t length) {
+  if (length != 0) {
+    queued_ += length;
+    queue_.push_back({due, std::move(bytes), length});
   }
 }
 
@@ -65,7 +89,7 @@ void FaultLane::enqueueShuffled(Time due) {
   unparsed_.erase(unparsed_.begin(), unparsed_.begin() + static_cast<std::ptrdiff_t>(begin));
   std::shuffle(replies.begin(), replies.end(), random_);
   for (auto& reply : replies) {
-    enqueue(due, std::move(reply));
+    enqueueAll(due, std::move(reply));
   }
 }
 
@@ -74,7 +98,7 @@ bool FaultLane::send(Time now, const NetworkFaults& faults, std::uint64_t limit)
   while (limit > 0 && nextDue() <= now) {
     Chunk& chunk = queue_.front();
     std::size_t part =
-        static_cast<std::size_t>(std::min<std::uint64_t>(chunk.bytes.size() - chunk.sent, limit));
+        static_cast<std::size_t>(std::min<std::uint64_t>(chunk.length - chunk.sent, limit));
     if (faults.bytesPerSecond > 0) {
       constexpr std::uint64_t kSteps = 200;  // a second
       part = std::min<std::size_t>(part, faults.bytesPerSecond / kSteps + 1);
@@ -94,7 +118,10 @@ bool FaultLane::send(Time now, const NetworkFaults& faults, std::uint64_t limit)
       mayGoOn_ = std::max(mayGoOn_, now) +
                  std::chrono::nanoseconds(sent * 1'000'000'000 / faults.bytesPerSecond);
     }
-    if (chunk.sent == chunk.bytes.size()) {
+    if (chunk.sent == chunk.length) {
+      if (chunk.bytes.size() == kBufferSize) {
+        spareBuffers_.push_back(std::move(chunk.bytes));
+      }
       queue_.pop_front();
     }
   }

@@ -41,19 +41,28 @@ class FaultLane {
 
  private:
   static constexpr std::size_t kMostQueued = std::size_t{64} << 20U;
+  /// Shorter parts are copied, so that many of them do not hold a whole buffer each.
+  static constexpr std::size_t kWorthABuffer = std::size_t{32} << 10U;
+  static constexpr std::size_t kBufferSize = std::size_t{256} << 10U;
   struct Chunk {
     Time due;
     std::vector<std::byte> bytes;
+    std::size_t length = 0;  // of the bytes that count
     std::size_t sent = 0;
   };
-  void enqueue(Time due, std::vector<std::byte> bytes);
+  void take(std::size_t length, Time due, bool shuffled);
+  void enqueue(Time due, std::vector<std::byte> bytes, std::size_t length);
+  void enqueueAll(Time due, std::vector<std::byte> bytes);
   void enqueueShuffled(Time due);
+  std::vector<std::byte> takeBuffer();
 
   const int from_;
   const int to_;
   const bool carriesReplies_;
   std::mt19937_64 random_;
-  std::vector<std::byte> input_ = std::vector<std::byte>(std::size_t{256} << 10U);
+  std::vector<std::byte> input_ = std::vector<std::byte>(kBufferSize);
+  // Fresh memory for each would cost more than all the rest: the kernel clears it.
+  std::vector<std::vector<std::byte>> spareBuffers_;
   std::vector<std::byte> unparsed_;  // the beginning of a reply, while replies are reordered
   std::deque<Chunk> queue_;
   std::size_t queued_ = 0;  // bytes

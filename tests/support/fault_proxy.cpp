@@ -195,8 +195,10 @@ class FaultProxy::Connection {
     if (::ppoll(polled.data(), polled.size(), &limit, nullptr) < 0) {
       return errno == EINTR;
     }
-    std::uint64_t ignored = 0;
-    static_cast<void>(::read(wake_.get(), &ignored, sizeof ignored) == 0);
+    if (polled[0].revents != 0) {
+      std::uint64_t ignored = 0;
+      static_cast<void>(::read(wake_.get(), &ignored, sizeof ignored) == 0);
+    }
     const auto now = SteadyClock::now();
     constexpr int kReadable = POLLIN | POLLHUP | POLLERR;
     return ((polled[1].revents & kReadable) == 0 || !up.wantsInput() || up.receive(now, faults)) &&

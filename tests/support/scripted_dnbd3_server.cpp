@@ -95,12 +95,17 @@ class ScriptedDnbd3Server::Client {
   bool receive();
   bool takeMessages();
   bool select(std::span<const std::byte> payload);
+  bool answerChecksums(const dnbd3::RequestHeader& request);
   bool answerOther(const dnbd3::RequestHeader& request);
   bool answerBlocks();
   /// Puts the reply into outgoing_. False: close the connection behind what is there.
   bool answerBlock(const dnbd3::RequestHeader& request);
+  /// A reply, or many, that no client can want; ends when the client has closed.
+  void sendNonsense(Script::Fault fault, std::uint64_t handle);
   bool sendOutgoing();
   bool send(std::span<const std::byte> bytes) { return sendAll(socket_.get(), bytes); }
+  /// The header once, or again and again, with bytes of no meaning behind it.
+  void sendEndlessly(const dnbd3::ReplyHeader& header, bool once);
 
   ScriptedDnbd3Server& server_;
   UniqueFd socket_;
@@ -181,6 +186,9 @@ bool ScriptedDnbd3Server::Client::select(std::span<const std::byte> payload) {
       return false;
     case Script::Select::staySilent:
       return true;
+    case Script::Select::endless:
+      sendEndlessly(replyHeader(dnbd3::Command::selectImage, 0, 8000), true);
+      return false;
     case Script::Select::garbage:
       return send(std::as_bytes(std::span("HTTP/1.1 400 Bad Request\r\n\r\n")));
     case Script::Select::answer:
@@ -193,8 +201,20 @@ bool ScriptedDnbd3Server::Client::select(std::span<const std::byte> payload) {
   return send(dnbd3::encode(reply));
 }
 
+bool ScriptedDnbd3Server::Client::answerChecksums(const dnbd3::RequestHeader& request) {
+  const dnbd3::Bytes& list = script_.checksums;
+  const auto header = replyHeader(dnbd3::Command::getCrc32, request.handle, list.size());
+  dnbd3::Bytes message;
+  append(message, std::as_bytes(std::span(&header, 1)));
+  append(message, std::span(list).first(script_.cutChecksumsAt.value_or(list.size())));
+  return send(message) && !script_.cutChecksumsAt;
+}
+
 bool ScriptedDnbd3Server::Client::answerOther(const dnbd3::RequestHeader& request) {
   const auto command = static_cast<dnbd3::Command>(std::uint16_t{request.command});
+  if (command == dnbd3::Command::getCrc32 && !script_.silent) {
+    return answerChecksums(request);
+  }
   const bool isKeepAlive = command == dnbd3::Command::keepAlive;
   const bool isServers = command == dnbd3::Command::getServers;
   server_.count([&](Counts& counts) {
@@ -237,6 +257,32 @@ bool ScriptedDnbd3Server::Client::answerBlocks() {
   return sendOutgoing() && goOn;
 }
 
+void ScriptedDnbd3Server::Client::sendEndlessly(const dnbd3::ReplyHeader& header, bool once) {
+  const dnbd3::Bytes noise(4096, std::byte{0x55});
+  const auto bytes = std::as_bytes(std::span(&header, 1));
+  for (bool goOn = send(bytes); goOn;) {
+    goOn = once ? send(noise) : send(bytes);
+  }
+}
+
+void ScriptedDnbd3Server::Client::sendNonsense(Script::Fault fault, std::uint64_t handle) {
+  constexpr std::uint32_t kLongest = 0xFFFF'FFFF;
+  switch (fault) {
+    case Script::Fault::endlessReplies:
+      sendEndlessly(replyHeader(dnbd3::Command::keepAlive, 0, 0), false);
+      break;
+    case Script::Fault::endlessServers:
+      sendEndlessly(replyHeader(dnbd3::Command::getServers, 0, 1000 * sizeof(dnbd3::ServerEntry)),
+                    true);
+      break;
+    case Script::Fault::unknownCommand:
+      sendEndlessly(replyHeader(static_cast<dnbd3::Command>(4711), 0, kLongest), true);
+      break;
+    default:
+      sendEndlessly(replyHeader(dnbd3::Command::getBlock, handle, kLongest), true);
+  }
+}
+
 bool ScriptedDnbd3Server::Client::sendOutgoing() {
   const bool sent = sendAll(socket_.get(), outgoing_);
   outgoing_.clear();
@@ -259,6 +305,13 @@ bool ScriptedDnbd3Server::Client::answerBlock(const dnbd3::RequestHeader& reques
     const auto error = replyHeader(dnbd3::Command::error, request.handle, 0);
     append(outgoing_, std::as_bytes(std::span(&error, 1)));
     return true;
+  }
+  if (script_.withholds && script_.withholds(offset)) {
+    return true;
+  }
+  if (isFaulty && script_.fault >= Script::Fault::endlessPayload) {
+    sendNonsense(script_.fault, request.handle);
+    return false;
   }
   auto header = replyHeader(dnbd3::Command::getBlock, request.handle, size);
   dnbd3::Bytes payload(size);

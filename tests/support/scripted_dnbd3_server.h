@@ -24,7 +24,7 @@ namespace netcow::test {
 /// the server over all connections, so that a client which tries again gets on; 0 = never.
 struct Dnbd3Script {
   // --- SELECT_IMAGE
-  enum class Select { answer, closeConnection, staySilent, garbage };
+  enum class Select { answer, closeConnection, staySilent, garbage, endless };
   Select select = Select::answer;
   std::optional<std::uint16_t> revision = {};  ///< answered instead of the true one
   std::optional<std::uint64_t> size = {};      ///< answered instead of the true one
@@ -39,15 +39,32 @@ struct Dnbd3Script {
   std::uint64_t seed = 1;
   std::uint32_t cutBefore = 0;  ///< closes the connection instead of every n-th reply
   std::uint32_t cutInside = 0;  ///< closes it in the middle of every n-th reply
-  enum class Fault { wrongMagic, unknownHandle, tooLong, tooShort, error, twice };
+  enum class Fault {
+    wrongMagic,
+    unknownHandle,
+    tooLong,
+    tooShort,
+    error,
+    twice,
+    endlessPayload,  ///< as long as a reply can be
+    endlessReplies,  ///< to KEEPALIVEs that nobody sent, for ever
+    endlessServers,  ///< a list of 1000 servers that nobody asked for
+    unknownCommand,  ///< with a payload of any length
+  };
   Fault fault = Fault::error;    ///< what is wrong with
   std::uint32_t faultEvery = 0;  ///< every n-th reply
   /// Blocks that are answered with ERROR, by offset.
   std::function<bool(std::uint64_t)> refuses = {};
+  /// Blocks that are never answered, by offset.
+  std::function<bool(std::uint64_t)> withholds = {};
 
   // --- other messages
   std::vector<dnbd3::ServerEntry> servers = {};  ///< the answer to GET_SERVERS
   bool answersKeepAlive = true;
+  /// The answer to GET_CRC32; empty: there is no list.
+  dnbd3::Bytes checksums = {};
+  /// Announces the whole list, but closes the connection behind so many bytes of it.
+  std::optional<std::size_t> cutChecksumsAt = {};
 };
 
 /// A dnbd3 server in the test's process, on 127.0.0.1 and a port of its own, for one image. It

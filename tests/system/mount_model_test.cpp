@@ -15,9 +15,11 @@
 
 #include "base/unique_fd.h"
 #include "format/geometry.h"
+#include "support/fault_proxy.h"
 #include "support/file_access.h"
 #include "support/plain_image.h"
 #include "support/scripted_dnbd3_server.h"
+#include "support/seeded_cases.h"
 #include "support/seeded_random.h"
 #include "system/netcow_system.h"
 
@@ -33,7 +35,7 @@ constexpr std::array kFocus = {std::uint64_t{0},          kClusterSize,
 constexpr std::uint64_t kSurroundings = 128 * 1024;
 
 int steps() {
-  return std::getenv("NETCOW_LONG") != nullptr ? 2'000'000 : 15'000;
+  return longRun() ? 2'000'000 : 15'000;
 }
 
 /// Calls use(begin, end) for the surroundings of each focus, cut at `size`.
@@ -341,6 +343,30 @@ TEST(MountModel, AgreesWithAPlainBufferOverALateAndUnorderedBase) {
       script);
   MountModel model({"-h", server.host().text(), "-i", "model"}, kBaseSize, random);
   model.run(steps());
+}
+
+// Two servers behind networks that cut every connection within moments, in the middle of replies.
+TEST(MountModel, AgreesWithAPlainBufferOverANetworkThatIsCutAllTheTime) {
+  SeededRandom random;
+  ScriptedDnbd3Server server({"model", 3}, kBaseSize,
+                             [](std::uint64_t offset, std::span<std::byte> buffer) {
+                               for (std::size_t i = 0; i < buffer.size(); ++i) {
+                                 buffer[i] = patternByte(offset + i);
+                               }
+                             });
+  NetworkFaults faults;
+  faults.delay = std::chrono::microseconds(100);
+  faults.reorder = true;
+  faults.seed = random.seed();
+  faults.cutEvery = std::chrono::milliseconds(longRun() ? 1000 : 100);
+  FaultProxy first(server.port(), faults);
+  faults.cutEvery = std::chrono::milliseconds(0);
+  faults.cutAfterBytes = 1'234'567;
+  FaultProxy second(server.port(), faults);
+  MountModel model({"-h", first.host().text() + " " + second.host().text(), "-i", "model"},
+                   kBaseSize, random);
+  model.run(steps());
+  EXPECT_GT(first.counts().cuts + second.counts().cuts, 3U);
 }
 
 TEST(MountModel, AgreesWithAPlainBufferOverALocalFileOfOddSize) {
