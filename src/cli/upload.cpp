@@ -7,7 +7,6 @@
 #include "base/errors.h"
 #include "base/logging.h"
 #include "cli/mount_cache.h"
-#include "cli/mount_cache.h"
 #include "cli/run_command.h"
 #include "cli/signal_thread.h"
 #include "session/origin.h"
