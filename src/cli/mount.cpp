@@ -12,6 +12,7 @@
 #include "base/logging.h"
 #include "base/mutex.h"
 #include "cli/background.h"
+#include "cli/mount_cache.h"
 #include "cli/mount_options.h"
 #include "cli/mount_session.h"
 #include "cli/signal_thread.h"
@@ -44,6 +45,11 @@ class MountRun {
     static_cast<void>(MountPoint(command_.mountpoint));
     static_cast<void>(parseFuseOptions(command_.fuseOptions));
     source_ = openSource(command_);
+    if (!command_.cacheFolder.empty()) {
+      auto caching = openCache(command_, std::move(source_));
+      cache_ = caching.get();
+      source_ = std::move(caching);
+    }
     try {
       if (!command_.sessionDirectory.empty()) {
         openSession();
@@ -117,6 +123,9 @@ class MountRun {
   }
 
   ExitStatus finish() {
+    if (cache_ != nullptr) {
+      cache_->close();  // the final pass may take long, and others may want it
+    }
     if (!uploader_) {
       return ExitStatus::done;
     }
@@ -168,6 +177,7 @@ class MountRun {
   Background background_;
   bool ready_ = false;
   std::unique_ptr<Source> source_;
+  CachingSource* cache_ = nullptr;  ///< source_, where there is a cache
   MountSession session_;
   std::unique_ptr<Image> image_;
   std::unique_ptr<Uploader> uploader_;
@@ -205,6 +215,9 @@ int runMount(const MountCommand& command) {
 int mountCommand(const std::vector<std::string>& arguments) {
   try {
     const auto command = parseMountCommand(arguments);
+    if (command) {
+      refuseCacheAsSession(command->sessionDirectory);
+    }
     return command ? runMount(*command) : static_cast<int>(ExitStatus::done);
   } catch (const UserError& error) {
     return report(error, error.status(), false);

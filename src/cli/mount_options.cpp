@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/errors.h"
+#include "cache/cache_space.h"
 #include "format/geometry.h"
 #include "upload/upload_prefix.h"
 
@@ -35,6 +36,7 @@ struct Raw {
   std::string maxLocal;
   std::string maxImageSize;
   std::string prefetch;
+  std::string cacheSize;
   bool foreground = false;
 };
 
@@ -100,6 +102,21 @@ void addSessionOptions(CLI::App& app, MountCommand& command, Raw& raw) {
   app.add_flag("--cow-stats-file", command.statusFile, "Keep the file `status` in the session")
       ->group(group);
   app.add_flag("--cow-stats-stdout", command.statusToLog, "Log the same text every 5 s")
+      ->group(group);
+}
+
+void addCacheOptions(CLI::App& app, MountCommand& command, Raw& raw) {
+  const char* const group = "Cache";
+  app.add_option("--cache", command.cacheFolder,
+                 "Keep what is read from servers in DIR, for the next mount of the image")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_option("--cache-size", raw.cacheSize,
+                 "Let all images in DIR take at most so much [10G, or 80 % of what is free]")
+      ->type_name("SIZE")
+      ->group(group);
+  app.add_flag("--prefetch-all", command.prefetchAll,
+               "Fetch the whole image into the cache while nobody reads")
       ->group(group);
 }
 
@@ -267,6 +284,30 @@ void checkLimits(const MountCommand& command) {
   }
 }
 
+void checkCache(const MountCommand& command) {
+  if (command.cacheFolder.empty()) {
+    if (command.cacheSize) {
+      refuse("--cache-size limits a cache; name its folder with --cache");
+    }
+    if (command.prefetchAll) {
+      refuse("--prefetch-all fills a cache; name its folder with --cache");
+    }
+    return;
+  }
+  if (command.cacheSize && *command.cacheSize < CacheSpace::kLeast) {
+    refuse("--cache-size is too small to keep anything for long; give at least 16M");
+  }
+  if (command.source.starts_with("file:")) {
+    refuse("--cache keeps what servers send; a file of this machine needs none: leave it out");
+  }
+  const auto folder = [](const std::string& path) {
+    return std::filesystem::path(path + "/").lexically_normal();
+  };
+  if (folder(command.cacheFolder) == folder(command.sessionDirectory)) {
+    refuse("--cache and the session are the same folder; name another for one of them");
+  }
+}
+
 void complete(MountCommand& command, const Raw& raw) {
   command.foreground = raw.foreground || command.debug;
   command.loadSession = !raw.oldSession.empty();
@@ -280,7 +321,10 @@ void complete(MountCommand& command, const Raw& raw) {
   command.maxLocal = parseSize("--max-local", raw.maxLocal);
   command.maxImageSize = parseSize("--max-image-size", raw.maxImageSize);
   command.prefetch = parseSize("--prefetch", raw.prefetch).value_or(command.prefetch);
+  command.cacheFolder = absolute(command.cacheFolder);
+  command.cacheSize = parseSize("--cache-size", raw.cacheSize);
   checkSession(command, raw);
+  checkCache(command);
   checkLimits(command);
   checkBase(command);
   if (command.mountpoint.empty()) {
@@ -301,6 +345,7 @@ std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& ar
   addBaseOptions(app, command, raw);
   addSpeedOptions(app, raw);
   addSessionOptions(app, command, raw);
+  addCacheOptions(app, command, raw);
   addProcessOptions(app, command, raw);
   app.set_version_flag("-v,-V,--version", "netcow " NETCOW_VERSION)->group("Process");
   if (arguments.empty()) {

@@ -37,6 +37,10 @@ struct MountCommand {
   bool statusToLog = false;
   std::optional<std::uint64_t> maxImageSize;  ///< bytes the image may grow to
   std::optional<std::uint64_t> maxLocal;      ///< bytes that changes may take on the local disk
+
+  std::string cacheFolder;                 ///< keep what is read of the base there; empty: nowhere
+  std::optional<std::uint64_t> cacheSize;  ///< bytes that all images may take there together
+  bool prefetchAll = false;                ///< fetch the whole image into it in idle time
 };
 
 /// Reads the arguments (without the program's name). Returns nothing when all that was asked for

@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/logging.h"
+#include "cli/mount_cache.h"
 #include "cli/run_command.h"
 #include "cli/signal_thread.h"
 #include "session/origin.h"
@@ -65,6 +66,7 @@ UploadOutcome finishUploads(const UploadCommand& command, Session& session) {
 
 ExitStatus upload(const UploadCommand& command) {
   setUpLogging(command.logFile, false);
+  refuseCacheAsSession(command.session);
   const auto session = Session::open(command.session);
   if (!session->recovery().empty()) {
     spdlog::warn("{}", session->recovery());

@@ -32,7 +32,9 @@ LiveFit compareEntries(const ClusterEntry& live, const ClusterEntry& meta) {
     return LiveFit::contradicts;
   }
   const bool replaced = live.uploads > meta.uploads;
-  return replaced || hasAll(live.bits, meta.bits) ? LiveFit::newer : LiveFit::older;
+  // It has what a checkpoint forgot: a count alone may lag, when an upload could not be noted.
+  const bool takenBack = live.uploads < meta.uploads && !hasAll(meta.bits, live.bits);
+  return (replaced || hasAll(live.bits, meta.bits)) && !takenBack ? LiveFit::newer : LiveFit::older;
 }
 
 bool isTable(std::int32_t index, std::size_t tables) {

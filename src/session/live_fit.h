@@ -13,8 +13,9 @@
 // it. Two things tell:
 //   - netcow never writes an offset of 0 to `live`, so a 0 is a page that never reached the disk;
 //   - a mount takes neither a place nor a bit from a cluster, and `live` has every entry before
-//     `meta`. So an entry of `live` that has less than that of `meta` is an old page. An upload
-//     server replaces bits, and counts one upload more at that.
+//     `meta`. So an entry of `live` that has less than that of `meta` is an old page. Who replaces
+//     or forgets bits (an upload server, a cache) counts one upload more at that; so one with fewer
+//     uploads is old too if it has a bit that `meta` lacks.
 namespace netcow {
 
 /// The worst comes last.

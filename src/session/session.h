@@ -42,7 +42,7 @@ struct ClusterInfo {
 ///
 /// Thread-safety: all methods may be called from any thread at any time, with one exception (class
 /// Image sees to it): setSizes() and zeroLocal() must not run beside anything that reads or changes
-/// content, nor beside releaseBehindEnd().
+/// content, nor beside releaseBehindEnd(). Reads beside forget(): see there.
 ///
 /// Errors of the data path are errno codes. Once a sync has failed, every later checkpoint fails
 /// with EIO: the kernel may have dropped what could not be written.
@@ -159,6 +159,27 @@ class Session {
   std::error_code findData(std::uint64_t offset, std::uint64_t end, std::uint64_t& found) const;
   /// The first byte in [offset, end) that is no data; `end` if there is none.
   std::error_code findHole(std::uint64_t offset, std::uint64_t end, std::uint64_t& found) const;
+
+  // --- a cache of the base (session_forget.cpp) ---------------------------------------------
+  //
+  // For sessions whose local blocks all hold what the base has; no upload may go on.
+
+  /// Writes whole blocks from `block` on, as far as they are not local yet; the others stay.
+  std::error_code fillBlocks(std::uint64_t block, std::span<const std::byte> content);
+
+  /// Makes all blocks of a cluster not local. Their space is given back by releaseForgotten(). What
+  /// was read beside it holds only if forgets() was the same before runAt() and after readData().
+  std::error_code forget(std::uint64_t cluster);
+  [[nodiscard]] std::uint64_t forgets() const;
+
+  /// Makes a checkpoint, and gives back the space of what was forgotten before it and is not local
+  /// again. After an error that is left to the next call.
+  std::error_code releaseForgotten();
+
+  /// What `data` takes on the disk, in bytes.
+  std::error_code spaceTaken(std::uint64_t& bytes) const;
+  /// How many blocks of the visible base are local.
+  [[nodiscard]] std::uint64_t localBlocks() const;
 
   // --- durability -------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,13 @@ struct Session::Parts {
   std::atomic<std::uint64_t> coveredBlocks = 0;
   /// What lies behind it in the image has no space in `data`; at first that is not known.
   std::atomic<std::uint64_t> spaceEnd = UINT64_MAX;
+
+  Mutex releaseMutex;    ///< while what was forgotten is released: one at a time
+  Mutex forgottenMutex;  ///< guards the list alone
+  /// Clusters whose space is to be given back.
+  std::set<std::uint64_t> forgotten NETCOW_GUARDED_BY(forgottenMutex);
+  /// Counts up after bits were cleared and before their blocks are punched.
+  std::atomic<std::uint64_t> forgets = 0;
 
   /// While one lives, the cluster's content is being changed: no upload counts as its newest.
   class ChangeUnderWay {
@@ -83,6 +91,11 @@ struct Session::Parts {
   /// Makes `bits` the local blocks of a cluster, and makes it dirty: its entry is in `live` before
   /// the bits are published. The caller holds the cluster's stripe.
   std::error_code commitBits(std::uint64_t cluster, Cluster& state, const ClusterBits& bits);
+
+  /// Session::fillBlocks() for a part of one cluster.
+  std::error_code fillBlocks(const Piece& piece, std::span<const std::byte> content);
+  /// Gives back the space of what is not local in a cluster, unless it was forgotten once more.
+  std::error_code punchForgotten(std::uint64_t cluster);
 
   /// Session::zero() for a part of one cluster, of which the base reaches `baseEnd` blocks.
   std::error_code zero(const Piece& piece, std::uint64_t baseEnd);

@@ -66,6 +66,14 @@ TEST(MountOptions, TakeTheMountpointAnywhere) {
   }
 }
 
+TEST(MountOptions, TakeACache) {
+  const MountCommand command =
+      parse({"-h", "a", "-i", "i", "--cache", "c", "--cache-size", "20G", "/m"});
+  EXPECT_EQ(command.cacheFolder, here("c"));
+  EXPECT_EQ(command.cacheSize, std::uint64_t{20} << 30U);
+  EXPECT_FALSE(parse({"-h", "a", "-i", "i", "--cache", "c", "/m"}).cacheSize);
+}
+
 TEST(MountOptions, TakeLongNamesForShortOnes) {
   const MountCommand command =
       parse({"--host", "a", "--image=img", "--rid", "3", "--sticky", "--option", "ro", "--log",
@@ -308,6 +316,19 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"PrefetchNoNumber",
               {"-h", "a", "-i", "i", "--prefetch", "off", "/m"},
               "off is no size"},
+        Wrong{
+            "CacheSizeWithoutCache", {"-h", "a", "-i", "i", "--cache-size", "1G", "/m"}, "--cache"},
+        Wrong{"PrefetchWithoutCache", {"-h", "a", "-i", "i", "--prefetch-all", "/m"}, "--cache"},
+        Wrong{"CacheTooSmall",
+              {"-h", "a", "-i", "i", "--cache", "/c", "--cache-size", "1M", "/m"},
+              "at least 16M"},
+        Wrong{"CacheSizeNoNumber",
+              {"-h", "a", "-i", "i", "--cache", "/c", "--cache-size", "big", "/m"},
+              "--cache-size big is no size"},
+        Wrong{"CacheOfAFile", {"--source", "file:///i", "--cache", "/c", "/m"}, "--cache keeps"},
+        Wrong{"CacheInTheSession",
+              {"-h", "a", "-i", "i", "-c", "/c", "--cache", "/c/", "/m"},
+              "the same folder"},
         Wrong{"AgeNoNumber", {"-h", "a", "-i", "i", "--min-age", "soon", "/m"}, "min-age"}),
     [](const auto& instance) { return instance.param.name; });
 

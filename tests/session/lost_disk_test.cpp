@@ -190,5 +190,26 @@ TEST(LostDiskTest, IsNotSeenInBlocksThatAnUploadServerReplaced) {
   EXPECT_FALSE(disk.session().isLocal(1));
 }
 
+/// Its bits are in the old pages of `live`, but the blocks are gone.
+TEST(LostDiskTest, DropsALiveThatKnowsNothingOfWhatWasForgotten) {
+  SeededRandom random;
+  LostDisk disk(random);
+  ASSERT_FALSE(disk.session().fillBlocks(0, std::vector<std::byte>(kBlockSize, std::byte{3})));
+  ASSERT_FALSE(disk.session().checkpoint());
+  std::vector<std::byte> entry(64);
+  disk.inode("live").read(entry, kLiveMeta + kFirstTable);
+  ASSERT_FALSE(disk.session().forget(0));
+  ASSERT_FALSE(disk.session().releaseForgotten());
+  disk.kill();
+  disk.inode("live").write(entry, kLiveMeta + kFirstTable);
+  try {
+    disk.open();
+  } catch (const UserError&) {
+    disk.inode("live").resize(0);
+    disk.open();
+  }
+  EXPECT_FALSE(disk.session().isLocal(0));
+}
+
 }  // namespace
 }  // namespace netcow::test
