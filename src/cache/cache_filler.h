@@ -53,7 +53,7 @@ class CacheFiller {
   Source& inner_;
   OwnedCache& cache_;
   const Pace pace_;
-  std::atomic<std::int64_t> lastRead_ = 0;
+  std::atomic<std::int64_t> lastRead_ = now();  ///< the start counts as a read
   std::atomic<State> state_ = State::filling;
   Mutex mutex_;
   ConditionVariable changed_;
