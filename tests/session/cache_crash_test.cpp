@@ -304,8 +304,8 @@ TEST(CacheCrash, AtEveryChangeNeverShowsAWrongBlock) {
           [&](SeededRandom& random) { return crashEverywhere(random, prefix, script, false); });
     });
   };
-  examine("", longRun() ? 5 : 2);
-  examine(kFilledAndSynced, longRun() ? 5 : 3);
+  examine("", longRun() ? 4 : 2);
+  examine(kFilledAndSynced, longRun() ? 4 : 3);
   std::cout << ScriptedCache::states - before << " crash states" << std::endl;
 }
 
