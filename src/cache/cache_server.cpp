@@ -37,6 +37,9 @@ class CacheServer::Client : public std::enable_shared_from_this<CacheServer::Cli
     // What came before may wait for room that sending makes.
     return ((events & POLLIN) == 0 || receive()) && send() && takeMessages() && send();
   }
+  /// It has asked for more than it was given room for, and took everything at once: no event of
+  /// its socket will tell that it can go on.
+  [[nodiscard]] bool wantsTurn() { return messagesWait_ && !isFull(); }
 
  private:
   struct Reply {
@@ -61,6 +64,7 @@ class CacheServer::Client : public std::enable_shared_from_this<CacheServer::Cli
   Source& source_;
   const std::shared_ptr<WakeUp> wakeUp_;
   std::vector<std::byte> received_;
+  bool messagesWait_ = false;  ///< perhaps: received_ was not looked at to its end
   bool selected_ = false;
   std::size_t sent_ = 0;  ///< of the first reply
   Mutex mutex_;
@@ -95,6 +99,7 @@ bool CacheServer::Client::takeMessages() {
     sound = take(header, std::span(received_).subspan(at + sizeof header, payload));
     at += sizeof header + payload;
   }
+  messagesWait_ = isFull();
   received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(at));
   return sound;
 }
@@ -210,14 +215,17 @@ void CacheServer::run() {
   std::vector<pollfd> polled;
   while (!stop_) {
     polled = {{wakeUp_->fd(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    bool wait = true;
     for (const auto& client : clients_) {
       polled.push_back(client->polled());
+      wait = wait && !client->wantsTurn();
     }
-    ::poll(polled.data(), polled.size(), -1);
+    ::poll(polled.data(), polled.size(), wait ? -1 : 0);
     wakeUp_->clear();
     // Backwards, as some may go.
     for (std::size_t i = clients_.size(); i-- > 0;) {
-      if (polled[i + 2].revents != 0 && !clients_[i]->advance(polled[i + 2].revents)) {
+      const short events = polled[i + 2].revents;
+      if ((events != 0 || clients_[i]->wantsTurn()) && !clients_[i]->advance(events)) {
         clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(i));
       }
     }

@@ -107,14 +107,17 @@ TEST_F(CachingSourceTest, TrustsNothingAfterASyncThatFailed) {
 }
 
 TEST_F(CachingSourceTest, KeepsNothingOnAFullDiskAndGoesOnWhenThereIsRoom) {
-  std::atomic<bool> full = true;
+  // The session asks the hook also when it is closed, after this test.
+  const auto full = std::make_shared<std::atomic<bool>>(true);
   rig_.open();
   ASSERT_EQ(rig_.check(0, kBlockSize), "");
   rig_.cache->queue().drain();
-  rig_.hook = [&](const FileCall& call) { return full ? whenDiskIsFull(call) : std::error_code{}; };
+  rig_.hook = [full](const FileCall& call) {
+    return *full ? whenDiskIsFull(call) : std::error_code{};
+  };
   readAll();
   EXPECT_FALSE(rig_.cache->blocks().off());
-  full = false;
+  *full = false;
   readAll();
   const std::uint64_t before = rig_.inner->bytes;
   readAll();

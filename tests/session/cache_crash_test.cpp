@@ -399,7 +399,7 @@ TEST(CacheCrash, ForgottenAgainDuringACheckpointWaitsForTheNextOne) {
 TEST(CacheCrashCanary, WithoutTheSyncBeforePunchingIsNoticed) {
   std::string wrong;
   SeededRandom random;
-  for (int i = 0; i < 50 && wrong.empty(); ++i) {
+  for (std::uint64_t i = 0; i < 50 * kLookAtEach && wrong.empty(); ++i) {
     wrong = crashEverywhere(random, kFilledAndSynced, "n", false,
                             [](const std::string& call, const std::string& file) {
                               return call == "sync" && file.starts_with("meta");
