@@ -79,13 +79,13 @@ TEST_F(CachingSourceTest, NeverPassesItsLimitAndForgetsWhatWasUsedLongestAgo) {
 }
 
 TEST_F(CachingSourceTest, GoesOnWithoutItsDiskWhenThatFails) {
-  std::atomic<bool> failing = false;
-  rig_.hook = [&](const FileCall& call) {
-    return failing && call.kind == FileCall::Kind::write ? errnoCode(EIO) : std::error_code{};
+  const auto failing = std::make_shared<std::atomic<bool>>(false);
+  rig_.hook = [failing](const FileCall& call) {
+    return *failing && call.kind == FileCall::Kind::write ? errnoCode(EIO) : std::error_code{};
   };
   rig_.open();
   ASSERT_EQ(rig_.check(0, kClusterSize), "");
-  failing = true;
+  *failing = true;
   readAll();
   EXPECT_TRUE(rig_.cache->blocks().off());
   readAll();
@@ -93,13 +93,13 @@ TEST_F(CachingSourceTest, GoesOnWithoutItsDiskWhenThatFails) {
 }
 
 TEST_F(CachingSourceTest, TrustsNothingAfterASyncThatFailed) {
-  std::atomic<bool> failing = false;
-  rig_.hook = [&](const FileCall& call) {
-    return failing && call.kind == FileCall::Kind::sync ? errnoCode(EIO) : std::error_code{};
+  const auto failing = std::make_shared<std::atomic<bool>>(false);
+  rig_.hook = [failing](const FileCall& call) {
+    return *failing && call.kind == FileCall::Kind::sync ? errnoCode(EIO) : std::error_code{};
   };
   rig_.open();
   readAll();
-  failing = true;
+  *failing = true;
   rig_.cache->blocks().checkpoint();
   const std::uint64_t before = rig_.inner->bytes;
   readAll();
