@@ -14,9 +14,9 @@
 #include "base/mutex.h"
 #include "base/unique_fd.h"
 #include "base/unique_function.h"
+#include "base/wake_up.h"
 #include "cache/cache_record.h"
 #include "format/dnbd3_messages.h"
-#include "source/wake_up.h"
 
 namespace netcow {
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "base/wake_up.h"
 #include "source/source.h"
-#include "source/wake_up.h"
 
 namespace netcow {
 

@@ -9,9 +9,9 @@
 
 #include "base/errors.h"
 #include "base/logging.h"
-#include "source/checksum_download.h"
-#include "source/dnbd3_source.h"
-#include "source/host_list.h"
+#include "source/dnbd3/checksum_download.h"
+#include "source/dnbd3/dnbd3_source.h"
+#include "source/dnbd3/host_list.h"
 #include "source/source_url.h"
 
 namespace netcow {

@@ -6,9 +6,9 @@
 
 #include "base/errors.h"
 #include "base/logging.h"
-#include "source/dnbd3_source.h"
+#include "source/dnbd3/dnbd3_source.h"
+#include "source/dnbd3/host_list.h"
 #include "source/file_source.h"
-#include "source/host_list.h"
 #include "source/prefetch/prefetch_source.h"
 #include "source/source_url.h"
 #include "upload/upload_requests.h"

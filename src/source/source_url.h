@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "format/image_name.h"
-#include "source/host_list.h"
+#include "source/dnbd3/host_list.h"
 
 namespace netcow {
 

@@ -8,7 +8,7 @@
 #include "format/geometry.h"
 #include "fuzz/fuzz_input.h"
 #include "fuzz/stream_slices.h"
-#include "source/checksum_query.h"
+#include "source/dnbd3/checksum_query.h"
 
 namespace netcow::test {
 namespace {

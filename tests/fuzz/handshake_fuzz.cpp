@@ -8,7 +8,7 @@
 
 #include "fuzz/fuzz_input.h"
 #include "fuzz/stream_slices.h"
-#include "source/handshake.h"
+#include "source/dnbd3/handshake.h"
 
 namespace netcow::test {
 namespace {

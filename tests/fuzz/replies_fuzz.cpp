@@ -11,7 +11,7 @@
 
 #include "fuzz/fuzz_input.h"
 #include "fuzz/stream_slices.h"
-#include "source/reply_reader.h"
+#include "source/dnbd3/reply_reader.h"
 
 namespace netcow::test {
 namespace {

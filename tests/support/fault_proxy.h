@@ -10,7 +10,7 @@
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
-#include "source/host_list.h"
+#include "source/dnbd3/host_list.h"
 
 namespace netcow::test {
 

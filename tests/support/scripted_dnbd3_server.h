@@ -16,7 +16,7 @@
 #include "base/unique_fd.h"
 #include "format/dnbd3_messages.h"
 #include "format/image_name.h"
-#include "source/host_list.h"
+#include "source/dnbd3/host_list.h"
 
 namespace netcow::test {
 
