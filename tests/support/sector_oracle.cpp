@@ -219,7 +219,8 @@ std::string SectorOracle::endRead(const Reading& reading, std::span<const std::b
     const std::uint64_t number = reading.offset / kSector + i;
     const Sector& sector = sectors_[indexOf(number)];
     const auto part = bytes.subspan(i * kSector, std::min(kSector, bytes.size() - i * kSector));
-    if (sector.changes == reading.changes[i] && !allows(sector, part)) {
+    const bool isAllowed = sector.underWay > 0 ? allowsMixed(sector, part) : allows(sector, part);
+    if (sector.changes == reading.changes[i] && !isAllowed) {
       return problem(number, sector, part);
     }
   }
@@ -270,6 +271,16 @@ bool SectorOracle::allows(const Sector& sector, std::span<const std::byte> visib
                      [visible](const Version& version) {
                        return std::equal(visible.begin(), visible.end(), version.bytes.begin());
                      });
+}
+
+bool SectorOracle::allowsMixed(const Sector& sector, std::span<const std::byte> visible) {
+  for (std::size_t i = 0; i < visible.size(); ++i) {
+    if (std::none_of(sector.versions.begin(), sector.versions.end(),
+                     [&](const Version& version) { return version.bytes[i] == visible[i]; })) {
+      return false;
+    }
+  }
+  return true;
 }
 
 std::string SectorOracle::problem(std::uint64_t number, const Sector& sector,

@@ -62,7 +62,9 @@ class SectorOracle {
     std::vector<std::uint64_t> changes;
   };
   [[nodiscard]] Reading beginRead(std::uint64_t offset, std::uint64_t length) const;
-  /// Says what is wrong; sectors that changed meanwhile are passed over. Empty: nothing.
+  /// Says what is wrong; sectors that changed meanwhile are passed over. Empty: nothing. Where a
+  /// write was under way all the time, each byte may be an old or a new one: Linux copies to and
+  /// from its page cache without keeping readers and writers of the same bytes apart.
   [[nodiscard]] std::string endRead(const Reading& reading, std::span<const std::byte> bytes) const;
 
   /// The program was killed: what is under way now will never be acknowledged.
@@ -102,6 +104,8 @@ class SectorOracle {
   void settle(Ticket ticket, bool acknowledged) NETCOW_REQUIRES(mutex_);
   void cutTo(std::uint64_t size) NETCOW_REQUIRES(mutex_);
   [[nodiscard]] static bool allows(const Sector& sector, std::span<const std::byte> visible);
+  /// Each byte of it is in one of the versions.
+  [[nodiscard]] static bool allowsMixed(const Sector& sector, std::span<const std::byte> visible);
   [[nodiscard]] static std::string problem(std::uint64_t number, const Sector& sector,
                                            std::span<const std::byte> found);
 

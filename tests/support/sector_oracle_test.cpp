@@ -31,6 +31,21 @@ class SectorOracleTest : public testing::Test {
                        }};
 };
 
+/// The kernel's page cache keeps readers and writers of the same bytes not apart.
+TEST_F(SectorOracleTest, AllowsAMixtureOfOldAndNewOnlyWhileAWriteIsUnderWay) {
+  Bytes mixed = filled('b');
+  std::fill(mixed.begin() + 77, mixed.end(), std::byte{'x'});
+  EXPECT_FALSE(allows(512, mixed));
+  const auto ticket = begin(512, filled('x'));
+  EXPECT_TRUE(allows(512, mixed));
+  mixed[100] = std::byte{'y'};
+  EXPECT_FALSE(allows(512, mixed));
+  mixed[100] = std::byte{'b'};
+  EXPECT_TRUE(allows(512, mixed));
+  oracle_.acknowledge(ticket);
+  EXPECT_FALSE(allows(512, mixed));
+}
+
 TEST_F(SectorOracleTest, AllowsOldAndNewUntilAWriteIsAcknowledged) {
   const auto ticket = begin(512, filled('x'));
   EXPECT_TRUE(allows(512, filled('b')));
