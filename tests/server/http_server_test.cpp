@@ -23,6 +23,10 @@ HttpResponse echo(const HttpRequest& request) {
   if (request.target == "/busy") {
     return {.status = 503, .body = "slow down", .retryAfterSeconds = 7};
   }
+  if (request.target == "/fields") {
+    const std::string* asked = request.field("x-asked");
+    return {.body = asked != nullptr ? *asked : "nothing", .fields = {{"X-Answered", "yes"}}};
+  }
   return {.body =
               request.method + " " + request.target + " " + std::to_string(request.body.size())};
 }
@@ -46,6 +50,15 @@ TEST_F(HttpServerTest, AnswersManyRequestsOnOneConnection) {
   EXPECT_EQ(client.get("/a?b=c").body, "GET /a?b=c 0");
   EXPECT_EQ(client.post("/d", "body").body, "POST /d 4");
   EXPECT_EQ(client.get("/e").body, "GET /e 0");
+}
+
+TEST_F(HttpServerTest, TellsAndTakesFieldsOfTheHeader) {
+  HttpClient client = connect();
+  client.send("GET /fields HTTP/1.1\r\nHost: x\r\nX-ASKED: 1\r\nx-asked: 2\r\n\r\n");
+  const HttpAnswer answer = client.receive();
+  EXPECT_EQ(answer.body, "1");
+  EXPECT_THAT(answer.header, HasSubstr("X-Answered: yes\r\n"));
+  EXPECT_EQ(client.get("/fields").body, "nothing");
 }
 
 TEST_F(HttpServerTest, AnswersRequestsSentWithoutWaiting) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "server/http/form.h"
 #include "server/net/accept_loop.h"
 #include "server/net/io_threads.h"
 
@@ -24,6 +25,14 @@ constexpr int kThreads = 2;
 // What is read and thrown away of a request that was refused: closing with unread bytes would
 // reset the connection, and the client might never see the answer.
 constexpr std::size_t kMostDiscarded = std::size_t{16} << 20U;
+
+HttpFields fieldsOf(const http::fields& header) {
+  HttpFields fields;
+  for (const auto& field : header) {
+    fields.emplace_back(toLowerCase(field.name_string()), field.value());
+  }
+  return fields;
+}
 
 /// One client. Everything runs on the strand of its socket; pending operations keep it alive.
 ///
@@ -107,7 +116,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void answer() {
     auto message = parser_->release();
     const HttpRequest request = {message.method_string(), message.target(),
-                                 std::move(message.body())};
+                                 std::move(message.body()), fieldsOf(message)};
     send(call(request), message.version(), message.keep_alive(),
          message.method() == http::verb::head);
   }
@@ -134,6 +143,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     }
     if (response.retryAfterSeconds) {
       response_.set(http::field::retry_after, std::to_string(*response.retryAfterSeconds));
+    }
+    for (const auto& [name, value] : response.fields) {
+      response_.insert(name, value);
     }
     response_.keep_alive(keepAlive);
     response_.content_length(response.body.size());
