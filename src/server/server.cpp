@@ -89,6 +89,10 @@ std::uint16_t Server::httpPort() const {
   return parts_->http->address().port;
 }
 
+BlockFigures Server::blockFigures() const {
+  return parts_->blocks->figures();
+}
+
 std::vector<std::string> Server::describe() const {
   return {
       "exports " + parts_->catalog.folder().string() + " (" +

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "format/dnbd3_messages.h"
+#include "server/blocks/block_statistics.h"
 #include "server/net/listen_address.h"
 
 namespace netcow {
@@ -38,6 +39,8 @@ class Server {
 
   [[nodiscard]] std::uint16_t blocksPort() const;  ///< the one really bound
   [[nodiscard]] std::uint16_t httpPort() const;    ///< the one really bound
+  /// What is served over dnbd3, to whom. From any thread.
+  [[nodiscard]] BlockFigures blockFigures() const;
   /// One line each for people: what is served where.
   [[nodiscard]] std::vector<std::string> describe() const;
 

@@ -183,7 +183,8 @@ Bytes makeStream(FuzzInput& input) {
 void serve(const ServedFolder& served, const Bytes& stream, std::uint32_t seed) {
   Model model(served);
   const Bytes expected = model.answer(stream);
-  ClientProtocol protocol(served.catalog, served.servers);
+  BlockStatistics statistics;
+  ClientProtocol protocol(served.catalog, served.servers, statistics);
   StreamSlices slices(stream, seed);
   Bytes input;
   Bytes output;

@@ -225,5 +225,34 @@ TEST_F(BlockServerTest, DropsItsClientsWhenItEnds) {
   EXPECT_THAT(client.receiveUntilClosed(), IsEmpty());
 }
 
+TEST_F(BlockServerTest, CountsWhatItServes) {
+  RawClient silent = connect();
+  {
+    RawClient client = connectAndSelect();
+    client.send(getBlock(0, 5000, 1));
+    expectReply(client, reply(1, 1, contentAt(0, 5000)));
+    client.send(getBlock(kServedSize, 1, 2));
+    expectReply(client, reply(4, 2));
+    const BlockFigures figures = server_->figures();
+    EXPECT_EQ(figures.clients, 2U);
+    EXPECT_EQ(figures.acceptedClients, 2U);
+    EXPECT_EQ(figures.requests, 3U);
+    EXPECT_EQ(figures.errors, 1U);
+    EXPECT_EQ(figures.bytes, 5000U);
+    ASSERT_EQ(figures.images.size(), 1U);
+    EXPECT_EQ(figures.images[0].image, (ImageName{"win", 4}));
+    EXPECT_EQ(figures.images[0].clients, 1U);
+    EXPECT_EQ(figures.images[0].requests, 2U);
+    EXPECT_EQ(figures.images[0].bytes, 5000U);
+    silent.send(getBlock(0, 5000, 1));  // before it selected anything
+    silent.receiveUntilClosed();
+    EXPECT_EQ(server_->figures().droppedClients, 1U);
+  }
+  while (server_->figures().clients > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(server_->figures().images[0].clients, 0U);
+}
+
 }  // namespace
 }  // namespace netcow

@@ -62,7 +62,8 @@ class ClientProtocolTest : public testing::Test {
   Bytes content_ = random_.bytes(kSize);
   ImageCatalog catalog_ = ImageCatalog(directory_.path());
   std::vector<dnbd3::ServerEntry> otherServers_;
-  ClientProtocol protocol_ = ClientProtocol(catalog_, otherServers_);
+  BlockStatistics statistics_;
+  ClientProtocol protocol_ = ClientProtocol(catalog_, otherServers_, statistics_);
 };
 
 TEST_F(ClientProtocolTest, AnswersASelectWithNameRevisionAndSize) {
@@ -175,7 +176,8 @@ TEST_F(ClientProtocolTest, TellsAtMostEightOtherServers) {
   entry.address = {10, 0, 0, 1};
   entry.port = {0x13, 0x8B};
   entry.type = dnbd3::ServerEntry::kIpv4;
-  ClientProtocol protocol(catalog_, std::vector<dnbd3::ServerEntry>(9, entry));
+  const std::vector<dnbd3::ServerEntry> nine(9, entry);
+  ClientProtocol protocol(catalog_, nine, statistics_);
   std::size_t used = 0;
   Bytes buffer(4096);
   ASSERT_TRUE(protocol.receive(selectImage("win", 4), used));

@@ -20,12 +20,14 @@ struct BlockServer::Parts {
       : options(std::move(given)),
         threads("dnbd3", kThreads),
         accepting(threads.context(), options.address, [this, &catalog](AcceptLoop::Socket socket) {
-          std::make_shared<ClientConnection>(std::move(socket), catalog, options)->start();
+          std::make_shared<ClientConnection>(std::move(socket), catalog, options, statistics)
+              ->start();
         }) {}
   // Whatever handlers use must still be there when the last of them ends.
   ~Parts() { threads.stop(); }
 
   const BlockServerOptions options;
+  BlockStatistics statistics;
   IoThreads threads;
   AcceptLoop accepting;
 };
@@ -41,6 +43,10 @@ void BlockServer::start() {
 
 ListenAddress BlockServer::address() const {
   return parts_->accepting.address();
+}
+
+BlockFigures BlockServer::figures() const {
+  return parts_->statistics.figures();
 }
 
 }  // namespace netcow

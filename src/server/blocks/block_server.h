@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "format/dnbd3_messages.h"
+#include "server/blocks/block_statistics.h"
 #include "server/catalog/image_catalog.h"
 #include "server/net/listen_address.h"
 
@@ -34,6 +35,8 @@ class BlockServer {
   void start();
   /// Where it really listens (options may say port 0).
   [[nodiscard]] ListenAddress address() const;
+  /// Who is connected, and what was served since the start. From any thread, at any time.
+  [[nodiscard]] BlockFigures figures() const;
 
  private:
   struct Parts;

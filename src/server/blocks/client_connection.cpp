@@ -25,13 +25,20 @@ static_assert(kInputBytes >= ClientProtocol::kLongestMessage);
 }  // namespace
 
 ClientConnection::ClientConnection(asio::ip::tcp::socket socket, const ImageCatalog& catalog,
-                                   const BlockServerOptions& options)
+                                   const BlockServerOptions& options, BlockStatistics& statistics)
     : socket_(std::move(socket)),
       silence_(socket_.get_executor()),
       options_(options),
-      protocol_(catalog, options.otherServers),
+      statistics_(statistics),
+      protocol_(catalog, options.otherServers, statistics),
       input_(kInputBytes),
-      lastMoved_(std::chrono::steady_clock::now()) {}
+      lastMoved_(std::chrono::steady_clock::now()) {
+  statistics_.clientCame();
+}
+
+ClientConnection::~ClientConnection() {
+  statistics_.clientWent();
+}
 
 void ClientConnection::start() {
   Error ignored;
@@ -69,6 +76,7 @@ void ClientConnection::onRead(const Error& error, std::size_t length) {
 /// Does whatever can be done next; called after every event.
 void ClientConnection::proceed() {
   if (!takeRequests()) {
+    statistics_.clientDropped();
     close();
     return;
   }
@@ -132,6 +140,7 @@ void ClientConnection::watchSilence() {
     }
     if (std::chrono::steady_clock::now() >= self->lastMoved_ + self->options_.longestSilence) {
       spdlog::debug("dropped a client that was silent for too long");
+      self->statistics_.clientDropped();
       self->close();
       return;
     }

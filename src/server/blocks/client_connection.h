@@ -23,7 +23,10 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
  public:
   /// The references must outlive the connection.
   ClientConnection(boost::asio::ip::tcp::socket socket, const ImageCatalog& catalog,
-                   const BlockServerOptions& options);
+                   const BlockServerOptions& options, BlockStatistics& statistics);
+  ~ClientConnection();
+  ClientConnection(const ClientConnection&) = delete;
+  ClientConnection& operator=(const ClientConnection&) = delete;
   void start();
 
  private:
@@ -41,6 +44,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer silence_;
   const BlockServerOptions& options_;
+  BlockStatistics& statistics_;
   ClientProtocol protocol_;
 
   std::vector<std::byte> input_;

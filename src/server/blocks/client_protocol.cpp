@@ -35,11 +35,19 @@ std::shared_ptr<const std::vector<std::byte>> encodeServers(
 }  // namespace
 
 ClientProtocol::ClientProtocol(const ImageCatalog& catalog,
-                               const std::vector<dnbd3::ServerEntry>& otherServers)
-    : catalog_(catalog), otherServers_(encodeServers(otherServers)) {}
+                               const std::vector<dnbd3::ServerEntry>& otherServers,
+                               BlockStatistics& statistics)
+    : catalog_(catalog), otherServers_(encodeServers(otherServers)), statistics_(statistics) {}
+
+ClientProtocol::~ClientProtocol() {
+  if (counters_) {
+    --counters_->clients;
+  }
+}
 
 bool ClientProtocol::receive(std::span<const std::byte> bytes, std::size_t& used) {
   used = 0;
+  now_ = std::chrono::steady_clock::now();
   while (!queueFull()) {
     const auto rest = bytes.subspan(used);
     RequestHeader request;
@@ -55,6 +63,7 @@ bool ClientProtocol::receive(std::span<const std::byte> bytes, std::size_t& used
     if (rest.size() < sizeof request + payload) {
       return true;
     }
+    statistics_.requestsCame(1);
     if (!handle(request, rest.subspan(sizeof request, payload))) {
       return false;
     }
@@ -101,6 +110,8 @@ bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> pay
     return false;
   }
   image_ = std::make_unique<const ServedImage>(std::move(*found));
+  counters_ = statistics_.countersOf(image_->image());
+  ++counters_->clients;
   const dnbd3::SelectReply answer = {std::min(wanted->version, dnbd3::kVersion),
                                      image_->image().name, image_->image().revision,
                                      image_->servedSize()};
@@ -113,23 +124,27 @@ bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> pay
 }
 
 void ClientProtocol::queueBlock(const RequestHeader& request) {
+  ++counters_->requests;
   const std::uint64_t offset = request.offset();
   const std::uint64_t end = offset + request.size;  // cannot overflow: 56 bits + 32 bits
   if (offset >= image_->servedSize() || end > image_->servedSize()) {
+    statistics_.requestFailed();
     queuePlain(Command::error, request.handle);
     return;
   }
   replies_.push_back({.header = replyHeader(Command::getBlock, request.handle, request.size),
                       .payload = nullptr,
                       .position = offset,
-                      .remaining = request.size});
+                      .remaining = request.size,
+                      .arrived = now_});
 }
 
 void ClientProtocol::queuePlain(Command command, std::uint64_t handle, Payload payload) {
   const std::uint64_t size = payload ? payload->size() : 0;
   replies_.push_back({.header = replyHeader(command, handle, size),
                       .payload = std::move(payload),
-                      .remaining = size});
+                      .remaining = size,
+                      .arrived = now_});
 }
 
 const ClientProtocol::Payload& ClientProtocol::checksums() {
@@ -154,10 +169,12 @@ std::optional<std::size_t> ClientProtocol::produce(std::span<std::byte> buffer) 
     }
     const std::size_t length = std::min(reply.remaining, buffer.size() - used);
     if (!copyPiece(reply, buffer.subspan(used, length))) {
+      statistics_.requestFailed();
       if (!isBeginning) {
         return std::nullopt;  // the client already waits for the rest of this reply
       }
-      reply = {.header = replyHeader(Command::error, reply.header.handle, 0)};
+      reply = {.header = replyHeader(Command::error, reply.header.handle, 0),
+               .arrived = reply.arrived};
     } else {
       used += length;
     }
@@ -168,9 +185,14 @@ std::optional<std::size_t> ClientProtocol::produce(std::span<std::byte> buffer) 
     if (reply.remaining > 0) {
       break;
     }
-    replies_.pop_front();
+    finishFront();
   }
   return used;
+}
+
+void ClientProtocol::finishFront() {
+  statistics_.repliesSent(1, std::chrono::steady_clock::now() - replies_.front().arrived);
+  replies_.pop_front();
 }
 
 bool ClientProtocol::copyPiece(Reply& reply, std::span<std::byte> into) const {
@@ -180,6 +202,9 @@ bool ClientProtocol::copyPiece(Reply& reply, std::span<std::byte> into) const {
     spdlog::error("cannot read {} at {}: {}", catalog_.pathOf(image_->image()).string(),
                   reply.position, error.message());
     return false;
+  } else {
+    statistics_.contentSent(into.size());
+    counters_->bytes += into.size();
   }
   reply.position += into.size();
   reply.remaining -= into.size();

@@ -9,7 +9,9 @@
 #include <span>
 #include <vector>
 
+#include "base/clock.h"
 #include "format/dnbd3_messages.h"
+#include "server/blocks/block_statistics.h"
 #include "server/catalog/image_catalog.h"
 
 namespace netcow {
@@ -30,8 +32,12 @@ class ClientProtocol {
   /// Requests that may wait for their replies.
   static constexpr std::size_t kMaxQueued = 1024;
 
-  /// Both must outlive this object. At most dnbd3::kMaxServerEntries other servers are told.
-  ClientProtocol(const ImageCatalog& catalog, const std::vector<dnbd3::ServerEntry>& otherServers);
+  /// All must outlive this object. At most dnbd3::kMaxServerEntries other servers are told.
+  ClientProtocol(const ImageCatalog& catalog, const std::vector<dnbd3::ServerEntry>& otherServers,
+                 BlockStatistics& statistics);
+  ~ClientProtocol();
+  ClientProtocol(const ClientProtocol&) = delete;
+  ClientProtocol& operator=(const ClientProtocol&) = delete;
 
   /// Takes the whole messages at the front of `bytes`, as far as the queue has room; `used` tells
   /// how many bytes that were. False: the client broke the protocol or asked for an image that is
@@ -60,20 +66,25 @@ class ClientProtocol {
     Payload payload = nullptr;   ///< null: the image
     std::uint64_t position = 0;  ///< of the next byte
     std::uint64_t remaining = 0;
+    Clock::Time arrived;  ///< when the request came
   };
 
   bool handle(const dnbd3::RequestHeader& request, std::span<const std::byte> payload);
   bool select(std::uint64_t handle, std::span<const std::byte> payload);
   void queueBlock(const dnbd3::RequestHeader& request);
+  void finishFront();
   void queuePlain(dnbd3::Command command, std::uint64_t handle, Payload payload = nullptr);
   const Payload& checksums();
   bool copyPiece(Reply& reply, std::span<std::byte> into) const;
 
   const ImageCatalog& catalog_;
   Payload otherServers_;
+  BlockStatistics& statistics_;
+  std::shared_ptr<ImageCounters> counters_;   // of the image; null like it
   std::unique_ptr<const ServedImage> image_;  // null until one is selected
   Payload checksums_;                         // read when they are first asked for
   std::deque<Reply> replies_;
+  Clock::Time now_;  // when the requests being taken came
 };
 
 }  // namespace netcow
