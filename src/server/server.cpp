@@ -39,7 +39,7 @@ struct Server::Parts {
         BlockServerOptions{options.blocksAddress, options.longestSilence, options.otherServers});
     http = std::make_unique<HttpServer>(
         HttpServerOptions{.address = options.httpAddress},
-        [this](const HttpRequest& request) { return answer(request); });
+        answeringAtOnce([this](const HttpRequest& request) { return answer(request); }));
   }
 
   HttpResponse answer(const HttpRequest& request) {

@@ -3,8 +3,12 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+#include <map>
 #include <stdexcept>
+#include <thread>
 
+#include "base/mutex.h"
 #include "server/http_client.h"
 
 namespace netcow {
@@ -34,10 +38,10 @@ HttpResponse echo(const HttpRequest& request) {
 class HttpServerTest : public testing::Test {
  protected:
   HttpServerTest() { start({}); }
-  void start(HttpServerOptions options) {
+  void start(HttpServerOptions options, HttpHandler handler = answeringAtOnce(echo)) {
     options.address = {"127.0.0.1", 0};
     server_.reset();
-    server_ = std::make_unique<HttpServer>(options, echo);
+    server_ = std::make_unique<HttpServer>(options, std::move(handler));
     server_->start();
   }
   HttpClient connect() { return HttpClient(server_->address().port); }
@@ -168,6 +172,90 @@ TEST_F(HttpServerTest, DropsASilentClient) {
   HttpClient half = connect();
   half.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12345");
   EXPECT_TRUE(half.isClosed());
+}
+
+/// Keeps what it is asked until the test answers.
+class Desk {
+ public:
+  HttpHandler handler() {
+    return [this](HttpRequest&& request, HttpReply reply) {
+      const MutexLock lock(mutex_);
+      sequences_[request.target] = request.sequence;
+      replies_.emplace(request.target, std::move(reply));
+      changed_.notifyAll();
+    };
+  }
+  void waitFor(std::size_t requests) {
+    MutexLock lock(mutex_);
+    while (replies_.size() < requests) {
+      changed_.wait(lock);
+    }
+  }
+  HttpReply take(const std::string& target) {
+    const MutexLock lock(mutex_);
+    return std::move(replies_.extract(target).mapped());
+  }
+  std::uint64_t sequence(const std::string& target) {
+    const MutexLock lock(mutex_);
+    return sequences_.at(target);
+  }
+
+ private:
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::map<std::string, HttpReply> replies_ NETCOW_GUARDED_BY(mutex_);
+  std::map<std::string, std::uint64_t> sequences_ NETCOW_GUARDED_BY(mutex_);
+};
+
+TEST_F(HttpServerTest, ServesOthersWhileManyRequestsWaitForTheirAnswers) {
+  Desk desk;
+  start({}, desk.handler());
+  constexpr int kWaiting = 20;  // many times the server's threads
+  std::vector<HttpClient> clients;
+  for (int i = 0; i < kWaiting; ++i) {
+    clients.push_back(connect());
+    clients.back().send("GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  desk.waitFor(kWaiting);
+  for (int i = kWaiting - 1; i >= 0; --i) {  // in another order than they came
+    desk.take("/" + std::to_string(i))({.body = "answer " + std::to_string(i)});
+    EXPECT_EQ(clients[static_cast<std::size_t>(i)].receive().body, "answer " + std::to_string(i));
+  }
+}
+
+TEST_F(HttpServerTest, NumbersRequestsAsTheirHeadersComeIn) {
+  Desk desk;
+  start({}, desk.handler());
+  HttpClient first = connect();
+  first.send(
+      "POST /first HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+  EXPECT_EQ(first.receive().status, 100U);  // so its header is there
+  HttpClient second = connect();
+  second.send("GET /second HTTP/1.1\r\nHost: x\r\n\r\n");
+  desk.waitFor(1);
+  first.send("x");
+  desk.waitFor(2);
+  EXPECT_LT(desk.sequence("/first"), desk.sequence("/second"));
+}
+
+TEST_F(HttpServerTest, AnswersARequestThatItsHandlerForgot) {
+  start({}, [](HttpRequest&&, HttpReply) {});
+  EXPECT_EQ(connect().get("/").status, 500U);
+  start({}, [](HttpRequest&&, HttpReply) { throw std::runtime_error("no memory"); });
+  EXPECT_EQ(connect().get("/").status, 500U);
+}
+
+TEST_F(HttpServerTest, EndsOnlyWhenEveryRequestIsAnswered) {
+  Desk desk;
+  start({}, desk.handler());
+  HttpClient client = connect();
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  desk.waitFor(1);
+  auto end = std::async(std::launch::async, [this] { server_.reset(); });
+  // However long it takes; without the rule the answer below would meet a server that is gone.
+  EXPECT_EQ(end.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  desk.take("/")({});
+  end.get();
 }
 
 }  // namespace

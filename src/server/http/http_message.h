@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "base/unique_function.h"
 
 namespace netcow {
 
@@ -20,6 +23,8 @@ struct HttpRequest {
   std::string target;  ///< path and query as the client sent them
   std::vector<std::byte> body;
   HttpFields fields = {};  ///< the header, in the order in which it came
+  /// Counts up in the order in which the headers of a server's requests came in.
+  std::uint64_t sequence = 0;
 
   /// The value of a field, the first one's if it is there more than once; null if it is not there.
   /// `name` in lower case.
@@ -43,8 +48,28 @@ struct HttpResponse {
   HttpFields fields = {};                          ///< what else the header says
 };
 
-/// Answers one request; called from several threads at once. May wait for the disk. An exception
-/// becomes a 500 with its text.
-using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
+/// The duty to answer one request: called once, at once or later, on any thread. Destroyed without
+/// that, it answers 500 itself, so that no client waits for ever. Must not outlive its server.
+class HttpReply {
+ public:
+  using Send = UniqueFunction<void(HttpResponse)>;
+
+  explicit HttpReply(Send send) : send_(std::move(send)) {}
+  HttpReply(HttpReply&& other) noexcept : send_(std::move(other.send_)) {}
+  HttpReply& operator=(HttpReply&&) = delete;
+  ~HttpReply();
+
+  void operator()(HttpResponse response) { Send(std::move(send_))(std::move(response)); }
+
+ private:
+  Send send_;  // empty once it was used or moved away
+};
+
+/// Begins to answer one request; called from several threads at once, which serve all clients: what
+/// waits for a disk belongs elsewhere. An exception becomes a 500.
+using HttpHandler = std::function<void(HttpRequest&&, HttpReply)>;
+
+/// A handler of what is known at once. An exception becomes a 500 with its text.
+HttpHandler answeringAtOnce(std::function<HttpResponse(const HttpRequest&)> answer);
 
 }  // namespace netcow

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/http/http_server.h"
 
+#include <atomic>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "base/mutex.h"
 #include "server/http/form.h"
 #include "server/net/accept_loop.h"
 #include "server/net/io_threads.h"
@@ -34,15 +37,53 @@ HttpFields fieldsOf(const http::fields& header) {
   return fields;
 }
 
-/// One client. Everything runs on the strand of its socket; pending operations keep it alive.
+/// Requests that a handler has and did not answer yet. Thread-safe.
+class UnansweredRequests {
+ public:
+  /// False once the server ends: then the request must not be handled.
+  bool add() {
+    const MutexLock lock(mutex_);
+    count_ += ending_ ? 0 : 1;
+    return !ending_;
+  }
+  void remove() {
+    const MutexLock lock(mutex_);
+    --count_;
+    changed_.notifyAll();
+  }
+  /// Lets no other in, and waits for the last answer.
+  void end() {
+    MutexLock lock(mutex_);
+    ending_ = true;
+    while (count_ > 0) {
+      changed_.wait(lock);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  ConditionVariable changed_;
+  std::uint64_t count_ NETCOW_GUARDED_BY(mutex_) = 0;
+  bool ending_ NETCOW_GUARDED_BY(mutex_) = false;
+};
+
+/// What all clients of one server share.
+struct Shared {
+  const HttpServerOptions options;
+  const HttpHandler handler;
+  std::atomic<std::uint64_t> sequence = 0;  ///< of the last request whose header came in
+  UnansweredRequests unanswered = {};
+};
+
+/// One client. Everything runs on the strand of its socket; pending operations, and the answer that
+/// is owed, keep it alive.
 ///
 ///   header -> (100 Continue ->) body -> handler -> answer -> header ...
 ///                                                         -> discard what is left, end
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
-  HttpConnection(asio::ip::tcp::socket socket, const HttpServerOptions& options,
-                 const HttpHandler& handler)
-      : stream_(std::move(socket)), options_(options), handler_(handler) {}
+  HttpConnection(asio::ip::tcp::socket socket, Shared& shared)
+      : stream_(std::move(socket)), options_(shared.options), shared_(shared) {}
 
   void start() {
     beast::error_code ignored;
@@ -63,6 +104,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   }
 
   void onHeader(const beast::error_code& error, std::size_t) {
+    sequence_ = ++shared_.sequence;
     if (error) {
       onReadError(error);
     } else if (!parser_->is_done() &&
@@ -115,18 +157,37 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void answer() {
     auto message = parser_->release();
-    const HttpRequest request = {message.method_string(), message.target(),
-                                 std::move(message.body()), fieldsOf(message)};
-    send(call(request), message.version(), message.keep_alive(),
-         message.method() == http::verb::head);
+    HttpRequest request = {.method = message.method_string(),
+                           .target = message.target(),
+                           .body = std::move(message.body()),
+                           .fields = fieldsOf(message),
+                           .sequence = sequence_};
+    const bool headerOnly = message.method() == http::verb::head;
+    if (shared_.unanswered.add()) {
+      call(std::move(request), replyFor(message.version(), message.keep_alive(), headerOnly));
+    }
   }
 
-  HttpResponse call(const HttpRequest& request) {
+  /// May be used on any thread. The connection goes along to its own threads, and what the server
+  /// is told comes last: behind that it may end.
+  HttpReply replyFor(unsigned version, bool keepAlive, bool headerOnly) {
+    return HttpReply(
+        [self = shared_from_this(), version, keepAlive, headerOnly](HttpResponse response) mutable {
+          UnansweredRequests& unanswered = self->shared_.unanswered;
+          const auto executor = self->stream_.get_executor();
+          asio::post(executor,
+                     [self = std::move(self), response = std::move(response), version, keepAlive,
+                      headerOnly] { self->send(response, version, keepAlive, headerOnly); });
+          unanswered.remove();
+        });
+  }
+
+  void call(HttpRequest&& request, HttpReply reply) {
+    const std::string line = request.method + " " + request.target;
     try {
-      return handler_(request);
+      shared_.handler(std::move(request), std::move(reply));
     } catch (const std::exception& error) {
-      spdlog::error("{} {}: {}", request.method, request.target, error.what());
-      return {.status = 500, .body = error.what() + std::string("\n")};
+      spdlog::error("{}: {}", line, error.what());
     }
   }
 
@@ -187,29 +248,31 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   beast::tcp_stream stream_;
   const HttpServerOptions& options_;
-  const HttpHandler& handler_;
+  Shared& shared_;
   beast::flat_buffer buffer_;
   std::unique_ptr<http::request_parser<Body>> parser_;  // of the request that is being read
   http::response<http::empty_body> invitation_;
   http::response<http::string_body> response_;
+  std::uint64_t sequence_ = 0;  // of the request that is being read
   std::size_t discarded_ = 0;
 };
 
 }  // namespace
 
 struct HttpServer::Parts {
-  Parts(HttpServerOptions givenOptions, HttpHandler givenHandler)
-      : options(std::move(givenOptions)),
-        handler(std::move(givenHandler)),
+  Parts(HttpServerOptions options, HttpHandler handler)
+      : shared{.options = std::move(options), .handler = std::move(handler)},
         threads("http", kThreads),
-        accepting(threads.context(), options.address, [this](AcceptLoop::Socket socket) {
-          std::make_shared<HttpConnection>(std::move(socket), options, handler)->start();
+        accepting(threads.context(), shared.options.address, [this](AcceptLoop::Socket socket) {
+          std::make_shared<HttpConnection>(std::move(socket), shared)->start();
         }) {}
-  // Whatever handlers use must still be there when the last of them ends.
-  ~Parts() { threads.stop(); }
+  // Whatever handlers use must still be there when the last answer was given.
+  ~Parts() {
+    shared.unanswered.end();
+    threads.stop();
+  }
 
-  const HttpServerOptions options;
-  const HttpHandler handler;
+  Shared shared;
   IoThreads threads;
   AcceptLoop accepting;
 };

@@ -25,7 +25,7 @@ class HttpServer {
  public:
   /// Listens from here on. Throws UserError when the address cannot be had.
   HttpServer(HttpServerOptions options, HttpHandler handler);
-  /// Waits for handlers that are running, then drops all clients.
+  /// Waits until every request that a handler has is answered, then drops all clients.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
