@@ -233,6 +233,21 @@ TEST_F(UploadServiceTest, RefusesClustersBeyondTheLargestImage) {
   }
 }
 
+TEST_F(UploadServiceTest, TellsWhatItDoesInFigures) {
+  const std::string uuid = service_->create({"win", 1}, "lab 7");
+  EXPECT_EQ(service_->status(uuid).owner, "lab 7");
+  service_->create({"win", 1});
+  send(uuid, 0, randomCluster(random_, {0}));
+  send(uuid, 1, randomCluster(random_, {0, 1}));
+  const UploadFigures figures = service_->figures();
+  EXPECT_EQ(figures.sessions.at(UploadState::active), 2U);
+  EXPECT_EQ(figures.sessions.at(UploadState::expired), 0U);
+  EXPECT_EQ(figures.counts.updates, 2U);
+  EXPECT_EQ(figures.counts.updateBytes, 2U * 40 + 3U * 4096);
+  EXPECT_EQ(figures.counts.latencies.count, 2U);
+  EXPECT_GT(figures.freeBytes, 0U);
+}
+
 TEST_F(UploadServiceTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(refusalOf([&] { service_->create({"win", 2}); }), Refusal::Kind::notFound);
   EXPECT_EQ(refusalOf([&] { service_->create({"../images/win", 1}); }), Refusal::Kind::notFound);

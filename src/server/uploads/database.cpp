@@ -30,12 +30,10 @@ Database::Database(const std::string& path) : path_(path) {
     fail("open");
   }
   sqlite3_busy_timeout(handle, kBusyMilliseconds);
-  // FULL would not sync the folder after a journal is unlinked. A power cut could bring the journal
-  // back, and with it roll back what had returned. WAL would do as well, but has two files more.
-  run("PRAGMA synchronous = EXTRA");
-  // The transaction takes the lock at once, and this mode never lets go of it: somebody who only
-  // looks at the file can hold up the start, but no statement after it.
-  run("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+  // With a log, a commit is one append and one sync (FULL: less would not survive a power cut), and
+  // whoever reads the file meanwhile holds nobody up. An older file needs nobody to read it just
+  // now.
+  run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
 }
 
 void Database::run(const std::string& sql) {

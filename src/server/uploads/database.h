@@ -13,8 +13,8 @@ namespace netcow {
 /// thread-safe.
 class Database {
  public:
-  /// Opens the file, or creates it with mode 0600, and keeps everybody else out of it; waits a few
-  /// seconds for those who are at it. A statement that returned survives a power cut.
+  /// Opens the file, or creates it with mode 0600. Others may read it meanwhile; who changes it is
+  /// waited for, for a few seconds. A statement that returned survives a power cut.
   explicit Database(const std::string& path);
 
   /// Runs statements that take no values and give no rows.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,18 +15,19 @@ namespace netcow {
 /// returned survives a power cut. Thread-safe.
 class Registry {
  public:
-  /// Opens or creates it. Throws UserError, also for a registry of a later version.
+  /// Opens or creates it, and brings one of an earlier version up to date. Throws UserError, also
+  /// for a registry of a later version.
   explicit Registry(const std::string& path);
 
   /// Every upload, oldest first.
   [[nodiscard]] std::vector<UploadRecord> load();
   /// Adds the upload, or replaces what is known of it.
   void save(const UploadRecord& record);
+  /// Notes the counters and the last activity of uploads, all at once, and nothing else of them.
+  void saveActivity(std::span<const UploadRecord> records);
   void remove(const std::string& uuid);
 
  private:
-  void upgrade() NETCOW_REQUIRES(mutex_);
-
   Mutex mutex_;
   Database database_ NETCOW_GUARDED_BY(mutex_);
 };

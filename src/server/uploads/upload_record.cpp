@@ -7,12 +7,14 @@
 namespace netcow {
 namespace {
 
-constexpr std::array<std::pair<UploadState, const char*>, 5> kNames = {{
+constexpr std::array<std::pair<UploadState, const char*>, 7> kNames = {{
     {UploadState::copying, "Copying"},
     {UploadState::active, "Active"},
     {UploadState::merging, "Merging"},
     {UploadState::done, "Done"},
     {UploadState::failed, "Failed"},
+    {UploadState::deleted, "Deleted"},
+    {UploadState::expired, "Expired"},
 }};
 
 }  // namespace
@@ -33,6 +35,11 @@ std::optional<UploadState> parseStateName(const std::string& name) {
     }
   }
   return std::nullopt;
+}
+
+bool hasEnded(UploadState state) {
+  return state == UploadState::done || state == UploadState::deleted ||
+         state == UploadState::expired;
 }
 
 }  // namespace netcow

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/uploads/upload_service.h"
 
+#include <sys/statvfs.h>
+
 #include <boost/uuid/uuid_generators.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <cstring>
@@ -57,7 +59,7 @@ void UploadService::resume(const UploadRecord& record) {
   }
 }
 
-std::string UploadService::create(const ImageName& base) {
+std::string UploadService::create(const ImageName& base, const std::string& owner) {
   const auto image = catalog_.open(base.name, base.revision);
   if (!image) {
     throw Refusal(Refusal::Kind::notFound, "Image not found");
@@ -69,8 +71,10 @@ std::string UploadService::create(const ImageName& base) {
   record.uuid = newUuid();
   record.base = image->image();
   record.baseSize = image->servedSize();
+  record.owner = owner;
   record.createdAt = clock_.unixSeconds();
   record.changedAt = record.createdAt;
+  record.lastActivity = record.createdAt;
   const auto upload = std::make_shared<Upload>(record, directoryOf(record.uuid), registry_, clock_);
   try {
     upload->begin();
@@ -86,6 +90,7 @@ std::string UploadService::create(const ImageName& base) {
 
 void UploadService::update(const std::string& uuid, std::uint64_t cluster,
                            std::span<const std::byte> body) {
+  const auto begin = clock_.now();
   const auto upload = find(uuid);
   ClusterBits bits;
   if (body.size() < sizeof bits) {
@@ -101,6 +106,7 @@ void UploadService::update(const std::string& uuid, std::uint64_t cluster,
                                                  std::to_string(body.size()));
   }
   upload->storeCluster(cluster, bits, body.subspan(sizeof bits));
+  counters_.updateDone(body.size(), std::chrono::duration<double>(clock_.now() - begin).count());
 }
 
 void UploadService::merge(const std::string& uuid, const MergeSizes& sizes) {
@@ -133,6 +139,22 @@ std::vector<UploadRecord> UploadService::list() const {
     records.push_back(upload->record());
   }
   return records;
+}
+
+UploadFigures UploadService::figures() const {
+  UploadFigures figures;
+  for (const UploadState state : kAllUploadStates) {
+    figures.sessions[state] = 0;
+  }
+  for (const UploadRecord& record : list()) {
+    ++figures.sessions[record.state];
+  }
+  struct statvfs disk = {};
+  if (::statvfs(folder_.c_str(), &disk) == 0) {
+    figures.freeBytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  }
+  figures.counts = counters_.counts();
+  return figures;
 }
 
 void UploadService::stop() {

@@ -14,6 +14,7 @@
 #include "server/uploads/merge_queue.h"
 #include "server/uploads/registry.h"
 #include "server/uploads/upload.h"
+#include "server/uploads/upload_figures.h"
 
 namespace netcow {
 
@@ -36,8 +37,8 @@ class UploadService {
   UploadService(const UploadService&) = delete;
   UploadService& operator=(const UploadService&) = delete;
 
-  /// Begins an upload for an image; returns its uuid.
-  std::string create(const ImageName& base);
+  /// Begins an upload for an image; returns its uuid. `owner` is for people: who asks.
+  std::string create(const ImageName& base, const std::string& owner = {});
   /// Keeps one cluster: `body` is its bits, then kBlockSize bytes for each bit that is set.
   void update(const std::string& uuid, std::uint64_t cluster, std::span<const std::byte> body);
   /// Accepts the merge; it runs by itself. The same merge may be asked for again.
@@ -47,6 +48,7 @@ class UploadService {
                                                                 std::uint64_t amount) const;
   /// Every upload, by uuid.
   [[nodiscard]] std::vector<UploadRecord> list() const;
+  [[nodiscard]] UploadFigures figures() const;
 
   /// Cancels the merge that runs (it begins anew at the next start) and closes every session. No
   /// other call may run or follow.
@@ -62,6 +64,7 @@ class UploadService {
   const ImageCatalog& catalog_;
   const Clock& clock_;
   Registry registry_;
+  UploadCounters counters_;
   mutable Mutex mutex_;
   // By uuid. Uploads are never taken out while the service runs.
   std::map<std::string, std::shared_ptr<Upload>> uploads_ NETCOW_GUARDED_BY(mutex_);
