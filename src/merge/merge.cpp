@@ -10,6 +10,7 @@
 #include "base/errors.h"
 #include "base/unique_fd.h"
 #include "merge/file_copy.h"
+#include "merge/merge_space.h"
 #include "merge/new_file.h"
 
 // How a merge is safe: everything happens in a file that nobody can find (NewFile). It is synced
@@ -88,6 +89,9 @@ MergeResult mergeSession(const Session& session, const MergeRequest& request,
   const BaseFile base = openBase(request.baseFile);
   NewFile file(request.outputFile);
   const NamedFd output{file.fd(), file.path()};
+  if (const MergeSpace space = spaceForMerge(session, request); !space.fits()) {
+    throw UserError(space.explain(request));
+  }
 
   const auto clusters = localClusters(session, request.newFileSize);
   progress.mergedClusters = 0;

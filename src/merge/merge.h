@@ -17,6 +17,7 @@ struct MergeRequest {
   std::string outputFile;              ///< must not exist; appears whole or not at all
   std::uint64_t originalFileSize = 0;  ///< bytes; the session's validRemoteSize
   std::uint64_t newFileSize = 0;       ///< bytes; the session's imageSize
+  std::uint64_t reservedBytes = 0;     ///< that are left free on the disk
 };
 
 /// Watched and steered from other threads while mergeSession() runs.
@@ -41,7 +42,8 @@ struct MergeResult {
 /// updates from the moment on in which a merge was accepted). After a checkpoint nothing of `data`
 /// is left to be written back, which makes sharing faster.
 ///
-/// Throws std::system_error or UserError (EEXIST when the output is there).
+/// Throws std::system_error (EEXIST when the output is there) or UserError, also, before anything
+/// is written, when there is no room for the new image.
 MergeResult mergeSession(const Session& session, const MergeRequest& request,
                          MergeProgress& progress);
 

@@ -32,28 +32,28 @@ struct Server::Parts {
   explicit Parts(const ServerOptions& options)
       : catalog(options.imagesFolder),
         state(stateFolderOf(options, catalog)),
-        uploads(state.path(), catalog),
+        uploads(state.path(), catalog, options.uploads),
         api(uploads) {
     blocks = std::make_unique<BlockServer>(
         catalog,
         BlockServerOptions{options.blocksAddress, options.longestSilence, options.otherServers});
-    http = std::make_unique<HttpServer>(
-        HttpServerOptions{.address = options.httpAddress},
-        answeringAtOnce([this](const HttpRequest& request) { return answer(request); }));
+    http = std::make_unique<HttpServer>(HttpServerOptions{.address = options.httpAddress},
+                                        [this](HttpRequest&& request, HttpReply reply) {
+                                          answer(std::move(request), std::move(reply));
+                                        });
   }
 
-  HttpResponse answer(const HttpRequest& request) {
+  void answer(HttpRequest&& request, HttpReply reply) {
     const auto path = canonicalPath(request.target);
     if (!path) {
-      return {.status = 400, .body = "the path holds a bad escape"};
+      reply({.status = 400, .body = "the path holds a bad escape"});
+    } else if (*path != "/") {
+      api.handle(*path, std::move(request), {}, std::move(reply));
+    } else if (request.method != "GET" && request.method != "HEAD") {
+      reply({.status = 405, .body = "this page takes GET", .allow = "GET, HEAD"});
+    } else {
+      reply(startPage(catalog, uploads));
     }
-    if (*path != "/") {
-      return api.handle(*path, request);
-    }
-    if (request.method != "GET" && request.method != "HEAD") {
-      return {.status = 405, .body = "this page takes GET", .allow = "GET, HEAD"};
-    }
-    return startPage(catalog, uploads);
   }
 
   ImageCatalog catalog;

@@ -10,6 +10,7 @@
 #include "format/dnbd3_messages.h"
 #include "server/blocks/block_statistics.h"
 #include "server/net/listen_address.h"
+#include "server/uploads/upload_service.h"
 
 namespace netcow {
 
@@ -20,6 +21,7 @@ struct ServerOptions {
   ListenAddress httpAddress = {"127.0.0.1", 5000};
   /// A dnbd3 client from which nothing comes for so long is dropped.
   std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
+  UploadServiceOptions uploads;
   /// What dnbd3 clients are told when they ask for other servers.
   std::vector<dnbd3::ServerEntry> otherServers;
 };

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "base/errors.h"
 #include "server/test_files.h"
 #include "server/upload_content.h"
@@ -32,18 +34,22 @@ class MergeJobTest : public testing::Test {
     record.uuid = "u";
     record.base = {"sub/win", 5};
     record.baseSize = kServedSize;
-    upload_.emplace(record, state_ / "u", *registry_, clock_);
+    upload_.emplace(record, state_ / "u", context());
     upload_->begin();
     ClusterBits bits;
     bits.set(3);
-    upload_->storeCluster(0, bits, block_);
+    std::promise<std::error_code> durable;
+    upload_->store({.bits = bits, .content = block_},
+                   [&](std::error_code error) { durable.set_value(error); });
+    EXPECT_EQ(durable.get_future().get(), std::error_code());
     upload_->acceptMerge(kSizes);
   }
+  UploadContext context() { return {*registry_, counters_, workers_, clock_}; }
   /// The state that a new process finds.
   void restart() {
     const UploadRecord record = registry_->load().at(0);
     upload_.reset();
-    upload_.emplace(record, state_ / "u", *registry_, clock_);
+    upload_.emplace(record, state_ / "u", context());
   }
   /// Changes the registry's tables between two processes.
   void changeRegistry(const std::string& sql) {
@@ -51,7 +57,7 @@ class MergeJobTest : public testing::Test {
     registry_.reset();
     Database(state_ / "registry.sqlite").run(sql);
     registry_.emplace(state_ / "registry.sqlite");
-    upload_.emplace(registry_->load().at(0), state_ / "u", *registry_, clock_);
+    upload_.emplace(registry_->load().at(0), state_ / "u", context());
   }
   Bytes expected() {
     return test::expectedImage(base_, kServedSize, kServedSize, {{0, {{3, block_}}}});
@@ -90,6 +96,8 @@ class MergeJobTest : public testing::Test {
     return ImageCatalog(images_);
   }();
   std::optional<Registry> registry_;
+  UploadCounters counters_;
+  IoThreads workers_{"uploads", 2};
   std::optional<Upload> upload_;
 };
 
@@ -220,7 +228,7 @@ TEST_F(MergeJobTest, FailsWhenNoNumberIsLeft) {
   last.base.revision = 65'535;
   last.state = UploadState::copying;
   fs::copy_file(file(5), file(65'535));
-  Upload upload(last, state_ / "v", *registry_, clock_);
+  Upload upload(last, state_ / "v", context());
   upload.begin();
   upload.acceptMerge(kSizes);
   runMerge(upload, catalog_);
@@ -229,7 +237,47 @@ TEST_F(MergeJobTest, FailsWhenNoNumberIsLeft) {
   EXPECT_FALSE(fs::exists(images_ / "sub" / ".netcow-merge-v-53248-53248"));
 }
 
-TEST_F(MergeJobTest, StaysAcceptedWhenItIsCancelled) {
+TEST_F(MergeJobTest, TakesClustersAgainWhenItWasCancelled) {
+  upload_->requestCancel();
+  EXPECT_THROW(upload_->remove(), Refusal);  // the worker may be at it
+  EXPECT_THROW(upload_->acceptMerge(kSizes), Refusal);
+  runMerge(*upload_, catalog_);
+  EXPECT_EQ(upload_->record().state, UploadState::active);
+  EXPECT_TRUE(upload_->acceptMerge(kSizes));
+  EXPECT_EQ(upload_->record().message, "");
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(6);
+}
+
+TEST_F(MergeJobTest, NeverPublishesTheImageOfACancelledMerge) {
+  test::writeFile(hidden_, expected());  // all but the name was done
+  upload_->requestCancel();
+  restart();
+  runMerge(*upload_, catalog_);
+  EXPECT_EQ(upload_->record().state, UploadState::active);
+  EXPECT_FALSE(fs::exists(hidden_));
+  EXPECT_FALSE(fs::exists(file(6)));
+}
+
+TEST_F(MergeJobTest, CannotBeCancelledOnceItsResultIsOut) {
+  upload_->chooseRevision(6);
+  test::writeFile(file(6), expected());
+  upload_->requestCancel();
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(6);
+}
+
+TEST_F(MergeJobTest, FailsWithoutRoomBeforeItWritesAnythingAndCanBeAskedAgain) {
+  runMerge(*upload_, catalog_, ~std::uint64_t{0});  // all of the disk is to be left free
+  EXPECT_EQ(upload_->record().state, UploadState::failed);
+  EXPECT_THAT(upload_->record().message, HasSubstr("no room for the new image"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(images_ / "sub"), {}), 1);
+  EXPECT_TRUE(upload_->acceptMerge(kSizes));
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(6);
+}
+
+TEST_F(MergeJobTest, StaysAcceptedWhenTheServerEnds) {
   upload_->progress().cancel = true;
   runMerge(*upload_, catalog_);
   EXPECT_EQ(upload_->record().state, UploadState::merging);

@@ -23,7 +23,8 @@ class MergeQueueTest : public testing::Test {
   std::shared_ptr<Upload> makeUpload(const std::string& uuid) {
     UploadRecord record;
     record.uuid = uuid;
-    return std::make_shared<Upload>(record, directory_ / uuid, registry_, clock_);
+    return std::make_shared<Upload>(record, directory_ / uuid,
+                                    UploadContext{registry_, counters_, workers_, clock_});
   }
   /// A job that throws until it has been called `failures` times for the upload "bad".
   MergeQueue::Job failing(int failures) {
@@ -44,6 +45,8 @@ class MergeQueueTest : public testing::Test {
   test::FakeClock clock_;
   test::TemporaryDirectory directory_;
   Registry registry_{directory_ / "registry.sqlite"};
+  UploadCounters counters_;
+  IoThreads workers_{"uploads", 1};
   std::map<std::string, int> calls_;  // by the queue's thread until it stopped
   std::promise<std::string> done_;
 };
@@ -71,6 +74,18 @@ TEST_F(MergeQueueTest, KeepsThePauseBetweenTwoAttempts) {
   queue.push(makeUpload("bad"));
   EXPECT_EQ(waitForDone(), "bad");
   EXPECT_GE(std::chrono::steady_clock::now() - begin, 40ms);
+}
+
+TEST_F(MergeQueueTest, GivesBackWhatIsNotBeingMerged) {
+  MergeQueue queue(failing(1), 1h);
+  const auto bad = makeUpload("bad");
+  queue.push(bad);
+  queue.push(makeUpload("good"));
+  EXPECT_EQ(waitForDone(), "good");
+  EXPECT_EQ(queue.length().waiting, 1U);  // it pauses
+  EXPECT_TRUE(queue.remove(*bad));
+  EXPECT_FALSE(queue.remove(*bad));
+  EXPECT_EQ(queue.length().waiting, 0U);
 }
 
 }  // namespace

@@ -3,13 +3,9 @@
 
 #include <gmock/gmock.h>
 
-#include <chrono>
 #include <thread>
 
-#include "server/test_files.h"
-#include "server/upload_content.h"
-#include "server/uploads/refusal.h"
-#include "support/temporary_directory.h"
+#include "server/upload_service_fixture.h"
 
 namespace netcow {
 namespace {
@@ -17,62 +13,10 @@ namespace {
 namespace fs = std::filesystem;
 using test::Bytes;
 using test::ClusterContent;
-using test::updateBody;
+using test::UploadServiceTest;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-constexpr std::uint64_t kBaseSize = 3 * 1'310'720;
-
-class UploadServiceTest : public testing::Test {
- protected:
-  UploadServiceTest() {
-    test::writeFile(images_ / "win.r1", base_);
-    fs::create_directory(state_);
-    start();
-  }
-  void start() { service_ = std::make_unique<UploadService>(state_, catalog_); }
-  /// As if the server was killed and started again.
-  void restart() {
-    service_.reset();
-    start();
-  }
-  void send(const std::string& uuid, std::uint64_t cluster, const ClusterContent& content) {
-    service_->update(uuid, cluster, updateBody(content));
-    sent_[cluster] = content;
-  }
-  UploadRecord waitForEnd(const std::string& uuid) {
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (std::chrono::steady_clock::now() < limit) {
-      const UploadRecord record = service_->status(uuid);
-      if (record.state != UploadState::merging) {
-        return record;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    throw std::runtime_error("the merge does not end");
-  }
-  Refusal::Kind refusalOf(const std::function<void()>& call) {
-    try {
-      call();
-    } catch (const Refusal& refusal) {
-      return refusal.kind();
-    }
-    throw std::runtime_error("it was not refused");
-  }
-
-  test::SeededRandom random_;
-  test::TemporaryDirectory directory_;
-  const fs::path images_ = directory_.path() / "images";
-  const fs::path state_ = directory_.path() / "state";
-  const Bytes base_ = random_.bytes(kBaseSize);
-  std::map<std::uint64_t, ClusterContent> sent_;
-  ImageCatalog catalog_ = [this] {
-    fs::create_directory(images_);
-    return ImageCatalog(images_);
-  }();
-  std::unique_ptr<UploadService> service_;
-};
 
 TEST_F(UploadServiceTest, TellsWhatANewUploadIs) {
   const std::string uuid = service_->create({"win", 1});
@@ -150,7 +94,9 @@ TEST_F(UploadServiceTest, RemovesTheSessionOfAMergedUpload) {
   EXPECT_TRUE(fs::exists(state_ / uuid));
   service_->merge(uuid, {kBaseSize, kBaseSize});
   waitForEnd(uuid);
+  service_->stop();  // it is removed behind the change of state
   EXPECT_FALSE(fs::exists(state_ / uuid));
+  restart();
   EXPECT_EQ(service_->status(uuid).state, UploadState::done);
   EXPECT_THAT(service_->mostUpdated(uuid, 5), IsEmpty());
 }
@@ -268,9 +214,8 @@ TEST_F(UploadServiceTest, TakesClustersFromManyClientsAtOnce) {
   std::vector<std::jthread> clients;
   for (std::uint64_t cluster = 0; cluster < 3; ++cluster) {
     for (const std::string* uuid : {&one, &two}) {
-      clients.emplace_back([this, uuid, cluster, &content] {
-        service_->update(*uuid, cluster, updateBody(content));
-      });
+      clients.emplace_back(
+          [this, uuid, cluster, &content] { update(*uuid, cluster, ++sequence_, content); });
     }
     sent_[cluster] = content;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/net/io_threads.h"
 
+#include <boost/asio/post.hpp>
 #include <exception>
 #include <utility>
 
@@ -17,6 +18,10 @@ IoThreads::IoThreads(std::string name, int threads)
 
 IoThreads::~IoThreads() {
   stop();
+}
+
+void IoThreads::post(UniqueFunction<void()> job) {
+  boost::asio::post(context_, std::move(job));
 }
 
 void IoThreads::stop() {

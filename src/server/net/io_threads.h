@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/unique_function.h"
+
 namespace netcow {
 
 /// An io_context and the threads that run it. They sleep while there is nothing to do.
@@ -19,6 +21,9 @@ class IoThreads {
   IoThreads& operator=(const IoThreads&) = delete;
 
   boost::asio::io_context& context() { return context_; }
+
+  /// Runs `job` on one of the threads, in the order in which jobs are posted. Thread-safe.
+  void post(UniqueFunction<void()> job);
 
   /// Waits for handlers that are running; afterwards none runs any more. What they own (sockets
   /// of clients) goes with this object. Not from one of the threads.

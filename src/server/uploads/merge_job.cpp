@@ -16,6 +16,7 @@
 #include "base/errors.h"
 #include "base/logging.h"
 #include "base/whole_io.h"
+#include "merge/file_copy.h"
 
 // How a merge makes exactly one revision, wherever the process is killed:
 //
@@ -26,6 +27,9 @@
 //      the next one), and the folder is synced.
 //   4. The registry notes that the upload is done.
 //
+// A merge that is cancelled before 3 has its hidden file removed before the registry notes that the
+// upload takes clusters again: an image without those would be taken for the next merge's.
+//
 // Killed between 3 and 4, the number is noted and the hidden file is gone: step 3 was done. Where
 // a file system cannot rename without replacing, a link and an unlink do; killed between these,
 // both names lead to one file, which also tells that step 3 was done.
@@ -34,19 +38,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Where the image is made. `record` has the sizes of a merge.
+fs::path hiddenPath(const UploadRecord& record, const ImageCatalog& catalog) {
+  const MergeSizes sizes = record.sizes.value_or(MergeSizes{});
+  return catalog.pathOf(record.base).parent_path() /
+         (".netcow-merge-" + record.uuid + "-" + std::to_string(sizes.originalFileSize) + "-" +
+          std::to_string(sizes.newFileSize));
+}
+
 class MergeJob {
  public:
-  MergeJob(Upload& upload, const ImageCatalog& catalog)
+  MergeJob(Upload& upload, const ImageCatalog& catalog, std::uint64_t reserve)
       : upload_(upload),
         catalog_(catalog),
         record_(upload.record()),
-        sizes_(record_.sizes.value_or(MergeSizes{})),
-        hidden_(hiddenPath()) {}
+        request_(mergeRequestFor(record_, catalog)),
+        hidden_(request_.outputFile) {
+    request_.reservedBytes = reserve;
+  }
 
   /// Steps 1 to 3. When this throws, no new revision is there.
   void publish() {
     if (!isPublished()) {
       makeImage();
+      throwIfCancelled(upload_.progress().cancel);
       giveName();
     }
   }
@@ -65,13 +80,14 @@ class MergeJob {
     ::unlink(hidden_.c_str());
   }
 
- private:
-  [[nodiscard]] fs::path hiddenPath() const {
-    return catalog_.pathOf(record_.base).parent_path() /
-           (".netcow-merge-" + record_.uuid + "-" + std::to_string(sizes_.originalFileSize) + "-" +
-            std::to_string(sizes_.newFileSize));
+  void cancel() {
+    if (::unlink(hidden_.c_str()) == 0) {
+      syncFolder(hidden_.parent_path());
+    }
+    upload_.finishCancel();
   }
 
+ private:
   [[nodiscard]] fs::path target(std::uint16_t revision) const {
     return catalog_.pathOf({record_.base.name, revision});
   }
@@ -87,27 +103,22 @@ class MergeJob {
   }
 
   void makeImage() {
-    Session& session = upload_.sessionToMerge();
+    const auto opened = upload_.sessionToMerge();
+    Session& session = opened->session();
     if (fs::exists(fs::symlink_status(hidden_))) {
       upload_.progress().totalClusters = session.localClusterCount();
       upload_.progress().mergedClusters = upload_.progress().totalClusters.load();
       return;
     }
     checkBase();
-    const std::uint64_t visible = std::min(sizes_.originalFileSize, sizes_.newFileSize);
-    auto error = session.setSizes(sizes_.newFileSize, visible);
+    auto error = session.setSizes(request_.newFileSize, request_.originalFileSize);
     if (!error) {
       error = session.checkpoint();
     }
     if (error) {
       throwErrno(toErrno(error), "cannot use the session in " + session.directory());
     }
-    mergeSession(session,
-                 {.baseFile = catalog_.pathOf(record_.base),
-                  .outputFile = hidden_,
-                  .originalFileSize = visible,
-                  .newFileSize = sizes_.newFileSize},
-                 upload_.progress());
+    mergeSession(session, request_, upload_.progress());
   }
 
   /// The clusters were made on top of the base as it was when the upload began.
@@ -160,20 +171,38 @@ class MergeJob {
   Upload& upload_;
   const ImageCatalog& catalog_;
   const UploadRecord record_;
-  const MergeSizes sizes_;  // always there once a merge was accepted
+  MergeRequest request_;
   const fs::path hidden_;
 };
 
 }  // namespace
 
-void runMerge(Upload& upload, const ImageCatalog& catalog) {
+MergeRequest mergeRequestFor(const UploadRecord& record, const ImageCatalog& catalog) {
+  const MergeSizes sizes = record.sizes.value_or(MergeSizes{});
+  return {.baseFile = catalog.pathOf(record.base),
+          .outputFile = hiddenPath(record, catalog),
+          .originalFileSize = std::min(sizes.originalFileSize, sizes.newFileSize),
+          .newFileSize = sizes.newFileSize};
+}
+
+void removeMergeRemains(const UploadRecord& record, const ImageCatalog& catalog) {
+  if (record.sizes) {
+    ::unlink(hiddenPath(record, catalog).c_str());
+  }
+}
+
+void runMerge(Upload& upload, const ImageCatalog& catalog, std::uint64_t reserve) {
+  upload.beginWork();
   const UploadRecord record = upload.record();
-  MergeJob job(upload, catalog);
+  MergeJob job(upload, catalog, reserve);
   spdlog::info("upload {}: merging into {}", record.uuid, record.base.name);
   try {
     job.publish();
   } catch (const std::exception& error) {
-    if (!upload.progress().cancel) {
+    if (upload.record().cancelRequested) {
+      job.cancel();
+      spdlog::info("upload {}: the merge was cancelled", record.uuid);
+    } else if (!upload.progress().cancel) {
       spdlog::error("upload {}: {}", record.uuid, error.what());
       job.giveUp(error.what());
     }

@@ -21,6 +21,19 @@ void MergeQueue::push(std::shared_ptr<Upload> upload) {
   changed_.notifyAll();
 }
 
+bool MergeQueue::remove(const Upload& upload) {
+  const MutexLock lock(mutex_);
+  const auto isUpload = [&](const std::shared_ptr<Upload>& one) { return one.get() == &upload; };
+  return std::erase_if(waiting_, isUpload) +
+             std::erase_if(paused_, [&](const Paused& one) { return isUpload(one.upload); }) >
+         0;
+}
+
+MergeQueue::Length MergeQueue::length() const {
+  const MutexLock lock(mutex_);
+  return {waiting_.size() + paused_.size(), current_ ? 1U : 0U};
+}
+
 void MergeQueue::stop() {
   {
     const MutexLock lock(mutex_);

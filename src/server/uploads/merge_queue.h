@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -28,6 +29,15 @@ class MergeQueue {
 
   void push(std::shared_ptr<Upload> upload);
 
+  /// Takes back an upload that is not being merged yet, or pauses; false for any other.
+  bool remove(const Upload& upload);
+
+  struct Length {
+    std::uint64_t waiting = 0;  ///< also those that pause
+    std::uint64_t running = 0;
+  };
+  [[nodiscard]] Length length() const;
+
   /// Cancels the merge that runs, takes no other, and waits for the thread.
   void stop();
 
@@ -46,7 +56,7 @@ class MergeQueue {
 
   const Job job_;
   const std::chrono::milliseconds pause_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   ConditionVariable changed_;
   std::deque<std::shared_ptr<Upload>> waiting_ NETCOW_GUARDED_BY(mutex_);
   std::deque<Paused> paused_ NETCOW_GUARDED_BY(mutex_);  // in the order of their times

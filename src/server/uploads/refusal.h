@@ -12,8 +12,9 @@ class Refusal : public std::runtime_error {
   enum class Kind {
     badRequest,  ///< wrong in itself: asking again is of no use
     notFound,    ///< no such image or upload
-    conflict,    ///< the upload is past that
-    noSpace,     ///< the disk is full
+    conflict,    ///< the upload is past that, or not there yet
+    busy,        ///< possible in a moment
+    noSpace,     ///< the disk is about to be full: possible when somebody made room
   };
 
   Refusal(Kind kind, const std::string& line) : std::runtime_error(line), kind_(kind) {}

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstddef>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/mutex.h"
-#include "format/cluster_bits.h"
 #include "merge/merge.h"
-#include "server/uploads/registry.h"
+#include "server/uploads/update.h"
+#include "server/uploads/upload_context.h"
 #include "server/uploads/upload_record.h"
-#include "session/session.h"
+#include "server/uploads/upload_session.h"
 
 namespace netcow {
 
@@ -22,28 +23,45 @@ namespace netcow {
 ///
 /// The registry is told of a change of state before anybody else sees it, so a restarted server
 /// never knows less than a client was told. The session is opened when it is first needed. While
-/// the state is `merging` only the merge worker touches it; in every other state clients do.
+/// the state is `merging` only the merge worker changes what it holds; while it is `active` clients
+/// do; else nobody.
 ///
 /// Thread-safe, save for what is marked as the merge worker's.
 class Upload {
  public:
-  /// `registry` and `clock` must outlive the upload. `directory` is that of the session.
-  Upload(UploadRecord record, std::string directory, Registry& registry, const Clock& clock);
+  /// What `context` names must outlive the upload. `directory` is that of the session.
+  Upload(UploadRecord record, std::string directory, const UploadContext& context);
 
   /// Makes the session directory and turns the state from copying to active.
   void begin();
 
-  /// Keeps one cluster as a client sent it; it survives a power cut when this returns. Throws
-  /// Refusal, or std::system_error when the disk fails.
-  void storeCluster(std::uint64_t cluster, const ClusterBits& bits,
-                    std::span<const std::byte> content);
+  /// Keeps one cluster; `durable` is called when it survives a power cut, or will not. False if a
+  /// newer update of the cluster was kept before; that one is then waited for. Throws Refusal, or
+  /// std::system_error when the disk fails: then `durable` is not called.
+  bool store(const Update& update, Completion durable);
 
+  /// May throw what speaks against a merge of a session that is about to be accepted.
+  using MergeCheck = std::function<void(const Session&, const UploadRecord&)>;
   /// Accepts a merge. True: it is new, and the worker must be told. False: the same merge was
   /// accepted before. Throws Refusal for sizes out of range or other than before.
-  bool acceptMerge(const MergeSizes& sizes);
+  bool acceptMerge(const MergeSizes& sizes, const MergeCheck& check = {});
 
-  /// A copy, with the progress of a merge that runs.
+  /// Wishes the merge stopped; the worker ends it soon, unless its result is out already. Throws
+  /// Refusal when none was accepted.
+  void requestCancel();
+
+  /// Deletes the session; the record stays. Throws Refusal while a merge may run, and when there is
+  /// nothing to delete.
+  void remove();
+  /// Does the same, in the name of time, if no client changed anything for longer than `ttl`. A
+  /// server that was down, or whose clock jumped, waits at least an hour (or `ttl`) for clients.
+  bool expire(std::chrono::seconds ttl);
+
+  /// A copy, with the progress of a merge that runs. Never waits for the disk.
   [[nodiscard]] UploadRecord record() const;
+  [[nodiscard]] UploadState state() const;
+  /// The record, if its counters changed since this was asked last.
+  [[nodiscard]] std::optional<UploadRecord> takeActivity();
 
   struct ClusterUpdates {
     std::uint64_t cluster = 0;
@@ -52,34 +70,50 @@ class Upload {
   /// How often each cluster was sent; at most `amount`, the most often sent first.
   [[nodiscard]] std::vector<ClusterUpdates> mostUpdated(std::uint64_t amount);
 
-  /// Closes the session cleanly. No other call may run or follow.
+  /// Closes the session cleanly. No other call may run or follow, nor may a checkpoint.
   void close();
 
   // --- for the merge worker, in the state `merging` -----------------------------------------
 
-  /// The session, for as long as the state is `merging`.
-  Session& sessionToMerge();
+  /// Counts the time of the merge from here.
+  void beginWork();
+  /// The session, which nobody else changes for as long as the state is `merging`.
+  std::shared_ptr<UploadSession> sessionToMerge() { return openSession(); }
   MergeProgress& progress() { return progress_; }
   /// Remembers which revision the result is about to become.
   void chooseRevision(std::uint16_t revision);
   /// The result is there: turns the state to done and removes the session directory.
   void finish();
   void fail(const std::string& message);
+  /// Nothing of the merge is left: turns the state back to active.
+  void finishCancel();
 
  private:
-  void openSession();
-  UploadRecord withProgress() const NETCOW_REQUIRES_SHARED(mutex_);
-  void requireActive() const NETCOW_REQUIRES_SHARED(mutex_);
-  void enter(UploadState state, UploadRecord record) NETCOW_REQUIRES(mutex_);
+  std::shared_ptr<UploadSession> openSession();
+  void requireActive() const;
+  void changeState(UploadState state, UploadRecord record) NETCOW_REQUIRES(changing_);
+  void endMerge(UploadState state, const std::string& message) NETCOW_REQUIRES(changing_);
+  void dropSession(UploadState state, const std::string& message) NETCOW_REQUIRES(changing_);
+  void noteUpdate(const Update& update);
+  [[nodiscard]] bool isAbandoned(std::chrono::seconds ttl) const;
+  [[nodiscard]] UploadRecord withProgress(UploadRecord record) const;
+  void removeDirectory() const;
 
   const std::string directory_;
-  Registry& registry_;
-  const Clock& clock_;
+  const UploadContext context_;
   MergeProgress progress_;
+  std::atomic<Clock::Time> workBegan_{Clock::Time::max()};  ///< of a merge that runs
 
-  mutable SharedMutex mutex_;
+  /// Whoever changes the state holds this while waiting for those who store: nobody overtakes.
+  Mutex turnstile_;
+  /// Held shared while a cluster is stored, alone while the state changes.
+  SharedMutex changing_;
+  /// Guards what is read at any time; nothing is waited for under it.
+  mutable Mutex mutex_;
   UploadRecord record_ NETCOW_GUARDED_BY(mutex_);
-  std::unique_ptr<Session> session_ NETCOW_GUARDED_BY(mutex_);
+  std::shared_ptr<UploadSession> session_ NETCOW_GUARDED_BY(mutex_);
+  Clock::Time lastSeen_ NETCOW_GUARDED_BY(mutex_);
+  bool activityChanged_ NETCOW_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace netcow

@@ -14,9 +14,9 @@ class UploadApi {
   /// `service` must outlive the API.
   explicit UploadApi(UploadService& service) : service_(service) {}
 
-  /// Answers a request for a path that begins with "/v1/file/" (as canonicalPath() tells it).
-  /// Throws only what is no fault of the client.
-  HttpResponse handle(const std::string& path, const HttpRequest& request);
+  /// Answers a request for a path that begins with "/v1/file/" (as canonicalPath() tells it), from
+  /// one of the service's workers: returns at once. `owner`: who asks, for people.
+  void handle(const std::string& path, HttpRequest&& request, std::string owner, HttpReply reply);
 
  private:
   UploadService& service_;

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/uploads/upload_service.h"
 
-#include <sys/statvfs.h>
-
 #include <boost/uuid/uuid_generators.hpp>
 #include <boost/uuid/uuid_io.hpp>
-#include <cstring>
+#include <cerrno>
 #include <filesystem>
 #include <utility>
 
+#include "base/errors.h"
 #include "base/logging.h"
-#include "format/geometry.h"
 #include "format/session_files.h"
+#include "merge/merge_space.h"
 #include "server/uploads/merge_job.h"
 #include "server/uploads/refusal.h"
 
 namespace netcow {
 namespace {
+
+/// Enough for many checkpoints side by side, each of which mostly waits for the disk.
+constexpr int kWorkers = 16;
+constexpr std::chrono::seconds kHousekeeping{10};
+/// What an update may take beside its content, and a new upload: tables.
+constexpr std::uint64_t kRoomForTables = std::uint64_t{256} << 10U;
 
 std::string newUuid() {
   // Straight from the kernel's random numbers: whoever knows a uuid may write to its upload.
@@ -27,15 +32,21 @@ constexpr std::size_t kLongestImageName = sizeof(MetaHeader::imageName) - 1;
 
 }  // namespace
 
-UploadService::UploadService(std::string folder, const ImageCatalog& catalog, const Clock& clock)
+UploadService::UploadService(std::string folder, const ImageCatalog& catalog,
+                             const UploadServiceOptions& options, const Clock& clock)
     : folder_(std::move(folder)),
       catalog_(catalog),
+      options_(options),
       clock_(clock),
+      room_(folder_, options.reserve.value_or(DiskRoom::usualReserve(folder_))),
       registry_(folder_ + "/registry.sqlite"),
-      merges_([&catalog](Upload& upload) { runMerge(upload, catalog); }) {
+      context_{registry_, counters_, workers_, clock_},
+      workers_("uploads", kWorkers),
+      merges_([this](Upload& upload) { runMerge(upload, catalog_, room_.reserve()); }) {
   for (const UploadRecord& record : registry_.load()) {
     resume(record);
   }
+  housekeeper_ = std::make_unique<Housekeeper>([this] { keepHouse(); }, kHousekeeping);
 }
 
 UploadService::~UploadService() = default;
@@ -45,11 +56,14 @@ void UploadService::resume(const UploadRecord& record) {
     forget(record.uuid);  // no client was ever told of it
     return;
   }
-  if (record.state == UploadState::done) {
+  if (hasEnded(record.state)) {
     std::error_code ignored;  // it is tried again at the next start
     std::filesystem::remove_all(directoryOf(record.uuid), ignored);
   }
-  const auto upload = std::make_shared<Upload>(record, directoryOf(record.uuid), registry_, clock_);
+  if (record.state != UploadState::merging) {
+    removeMergeRemains(record, catalog_);
+  }
+  const auto upload = std::make_shared<Upload>(record, directoryOf(record.uuid), context_);
   {
     const MutexLock lock(mutex_);
     uploads_[record.uuid] = upload;
@@ -67,6 +81,7 @@ std::string UploadService::create(const ImageName& base, const std::string& owne
   if (base.name.size() > kLongestImageName) {
     throw Refusal(Refusal::Kind::badRequest, "the image's name is too long to be edited");
   }
+  const auto claim = room_.claim(kRoomForTables);
   UploadRecord record;
   record.uuid = newUuid();
   record.base = image->image();
@@ -75,7 +90,7 @@ std::string UploadService::create(const ImageName& base, const std::string& owne
   record.createdAt = clock_.unixSeconds();
   record.changedAt = record.createdAt;
   record.lastActivity = record.createdAt;
-  const auto upload = std::make_shared<Upload>(record, directoryOf(record.uuid), registry_, clock_);
+  const auto upload = std::make_shared<Upload>(record, directoryOf(record.uuid), context_);
   try {
     upload->begin();
   } catch (const std::exception&) {
@@ -88,32 +103,86 @@ std::string UploadService::create(const ImageName& base, const std::string& owne
   return record.uuid;
 }
 
-void UploadService::update(const std::string& uuid, std::uint64_t cluster,
-                           std::span<const std::byte> body) {
+void UploadService::update(const std::string& uuid, std::uint64_t cluster, std::uint64_t sequence,
+                           std::span<const std::byte> body, Completion durable) {
+  try {
+    const auto upload = find(uuid);
+    store(*upload, parseUpdate(cluster, sequence, body), std::move(durable));
+  } catch (const Refusal& refusal) {
+    counters_.count([&](UploadCounts& counts) {
+      ++(refusal.kind() == Refusal::Kind::noSpace ? counts.updatesWithoutRoom
+                                                  : counts.refusedUpdates);
+    });
+    throw;
+  } catch (const std::exception&) {
+    counters_.count([](UploadCounts& counts) { ++counts.failedUpdates; });
+    throw;
+  }
+}
+
+void UploadService::store(Upload& upload, const Update& update, Completion durable) {
   const auto begin = clock_.now();
-  const auto upload = find(uuid);
-  ClusterBits bits;
-  if (body.size() < sizeof bits) {
-    throw Refusal(
-        Refusal::Kind::badRequest,
-        "the body must begin with a bitfield of 40 bytes, but has " + std::to_string(body.size()));
+  const std::uint64_t size = update.size();
+  const auto claim = room_.claim(size + kRoomForTables);
+  const bool newest = upload.store(
+      update, [this, begin, size, durable = std::move(durable)](std::error_code error) mutable {
+        if (error) {
+          counters_.count([](UploadCounts& counts) { ++counts.failedUpdates; });
+        } else {
+          const std::chrono::duration<double> took = clock_.now() - begin;
+          counters_.updateDone(size, took.count());
+        }
+        durable(error);
+      });
+  if (!newest) {
+    counters_.count([](UploadCounts& counts) { ++counts.supersededUpdates; });
   }
-  std::memcpy(&bits, body.data(), sizeof bits);
-  const std::uint64_t expected = sizeof bits + bits.count() * kBlockSize;
-  if (body.size() != expected) {
-    throw Refusal(Refusal::Kind::badRequest, "the body must have " + std::to_string(expected) +
-                                                 " bytes for the bits that are set, but has " +
-                                                 std::to_string(body.size()));
-  }
-  upload->storeCluster(cluster, bits, body.subspan(sizeof bits));
-  counters_.updateDone(body.size(), std::chrono::duration<double>(clock_.now() - begin).count());
 }
 
 void UploadService::merge(const std::string& uuid, const MergeSizes& sizes) {
   const auto upload = find(uuid);
-  if (upload->acceptMerge(sizes)) {
+  const auto check = [this](const Session& session, const UploadRecord& record) {
+    checkRoomForMerge(session, record);
+  };
+  if (upload->acceptMerge(sizes, check)) {
     merges_.push(upload);
   }
+}
+
+/// What is found out now, the client hears; everything else makes the merge fail later.
+void UploadService::checkRoomForMerge(const Session& session, const UploadRecord& record) const {
+  MergeRequest request = mergeRequestFor(record, catalog_);
+  request.reservedBytes = room_.reserve();
+  std::optional<MergeSpace> space;
+  try {
+    space = spaceForMerge(session, request);
+  } catch (const std::system_error&) {
+    return;
+  }
+  if (!space->fits()) {
+    throw Refusal(Refusal::Kind::noSpace, space->explain(request));
+  }
+}
+
+void UploadService::cancel(const std::string& uuid) {
+  const auto upload = find(uuid);
+  upload->requestCancel();
+  if (!merges_.remove(*upload)) {
+    return;  // the worker sees to it
+  }
+  try {
+    runMerge(*upload, catalog_, room_.reserve());  // which has only to be ended
+  } catch (const std::exception& error) {
+    spdlog::error("upload {}: the merge is cancelled in a while: {}", uuid, error.what());
+    merges_.push(upload);
+  }
+}
+
+void UploadService::remove(const std::string& uuid) {
+  const auto upload = find(uuid);
+  upload->remove();
+  removeMergeRemains(upload->record(), catalog_);
+  spdlog::info("upload {}: deleted", uuid);
 }
 
 UploadRecord UploadService::status(const std::string& uuid) const {
@@ -125,17 +194,19 @@ std::vector<Upload::ClusterUpdates> UploadService::mostUpdated(const std::string
   return find(uuid)->mostUpdated(amount);
 }
 
-std::vector<UploadRecord> UploadService::list() const {
+std::vector<std::shared_ptr<Upload>> UploadService::uploads() const {
   std::vector<std::shared_ptr<Upload>> uploads;
-  {
-    // An upload may be busy with the disk; nobody else should have to wait for that.
-    const MutexLock lock(mutex_);
-    for (const auto& [uuid, upload] : uploads_) {
-      uploads.push_back(upload);
-    }
+  const MutexLock lock(mutex_);
+  uploads.reserve(uploads_.size());
+  for (const auto& [uuid, upload] : uploads_) {
+    uploads.push_back(upload);
   }
+  return uploads;
+}
+
+std::vector<UploadRecord> UploadService::list() const {
   std::vector<UploadRecord> records;
-  for (const auto& upload : uploads) {
+  for (const auto& upload : uploads()) {
     records.push_back(upload->record());
   }
   return records;
@@ -146,21 +217,55 @@ UploadFigures UploadService::figures() const {
   for (const UploadState state : kAllUploadStates) {
     figures.sessions[state] = 0;
   }
-  for (const UploadRecord& record : list()) {
-    ++figures.sessions[record.state];
+  for (const auto& upload : uploads()) {
+    ++figures.sessions[upload->state()];
   }
-  struct statvfs disk = {};
-  if (::statvfs(folder_.c_str(), &disk) == 0) {
-    figures.freeBytes = std::uint64_t{disk.f_bavail} * disk.f_frsize;
-  }
+  const MergeQueue::Length queue = merges_.length();
+  figures.mergesWaiting = queue.waiting;
+  figures.mergesRunning = queue.running;
+  figures.freeBytes = room_.freeBytes();
+  figures.reservedBytes = room_.reserve();
   figures.counts = counters_.counts();
   return figures;
 }
 
+void UploadService::keepHouse() {
+  saveActivity();
+  if (options_.sessionTtl.count() == 0) {
+    return;
+  }
+  for (const auto& upload : uploads()) {
+    if (upload->expire(options_.sessionTtl)) {
+      const UploadRecord record = upload->record();
+      removeMergeRemains(record, catalog_);
+      spdlog::warn("upload {} of {} for {} expired: {}", record.uuid, record.owner,
+                   record.base.fileName(), record.message);
+    }
+  }
+}
+
+void UploadService::saveActivity() {
+  std::vector<UploadRecord> changed;
+  for (const auto& upload : uploads()) {
+    if (auto record = upload->takeActivity()) {
+      changed.push_back(std::move(*record));
+    }
+  }
+  if (!changed.empty()) {
+    registry_.saveActivity(changed);
+  }
+}
+
 void UploadService::stop() {
+  housekeeper_.reset();
   merges_.stop();
-  const MutexLock lock(mutex_);
-  for (const auto& [uuid, upload] : uploads_) {
+  workers_.stop();
+  try {
+    saveActivity();
+  } catch (const std::exception& error) {
+    spdlog::error("{}", error.what());
+  }
+  for (const auto& upload : uploads()) {
     upload->close();
   }
 }
