@@ -15,7 +15,7 @@ readonly build_packages=(
   libfuse3-dev fuse3
   libcurl4-openssl-dev
   libboost1.81-dev
-  libsqlite3-dev zlib1g-dev
+  libsqlite3-dev zlib1g-dev libsystemd-dev
   libcli11-dev libspdlog-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
   e2fsprogs

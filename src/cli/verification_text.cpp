@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/progress_meter.h"
 #include "cli/output.h"
-#include "cli/progress_meter.h"
 #include "format/dnbd3_messages.h"
 
 namespace netcow {

@@ -22,10 +22,14 @@ SessionReport inspectSession(const std::string& directory) {
   report.maxImageSize = loaded.header.maxImageSize;
   report.dataFileBytes = loaded.dataBytes;
   report.open = loaded.live != LiveState::absent;
-  loaded.map->forEachAllocated([&report](std::uint64_t, const Cluster& cluster) {
+  loaded.map->forEachAllocated([&report](std::uint64_t number, const Cluster& cluster) {
+    const std::uint64_t blocks = cluster.loadBits().count();
     ++report.clusters;
-    report.dirtyClusters += cluster.dirty ? 1 : 0;
-    report.localBlocks += cluster.loadBits().count();
+    if (cluster.dirty) {
+      ++report.dirtyClusters;
+      report.dirtyBytes += number * kClusterSize < report.imageSize ? blocks * kBlockSize : 0;
+    }
+    report.localBlocks += blocks;
     report.uploads += cluster.uploads;
     report.failedClusters += cluster.fails != 0 ? 1 : 0;
   });

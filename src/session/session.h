@@ -206,6 +206,15 @@ class Session {
   /// count as old until takeDirty() looks at it.
   [[nodiscard]] DirtyCounts dirtyCounts(Clock::Time latest) const;
 
+  /// What an uploader has before it, over all dirty clusters, checked out or not.
+  struct Pending {
+    std::uint64_t bytes = 0;   ///< of their local blocks; clusters behind the end need no upload
+    std::uint64_t failed = 0;  ///< clusters whose last upload failed
+  };
+  /// Takes no lock; costs by the number of local clusters. What changes meanwhile is counted or
+  /// not.
+  [[nodiscard]] Pending pending() const;
+
   /// A cluster's content at one moment, as its upload will carry it.
   struct Snapshot {
     std::uint64_t changes = 0;  ///< the change counter: hand it back to acknowledge()
@@ -247,6 +256,7 @@ struct SessionReport {
   std::uint64_t maxImageSize = 0;
   std::uint64_t clusters = 0;  ///< allocated
   std::uint64_t dirtyClusters = 0;
+  std::uint64_t dirtyBytes = 0;  ///< local blocks of these, as far as they lie in the image
   std::uint64_t localBlocks = 0;
   std::uint64_t uploads = 0;         ///< successful, summed over clusters
   std::uint64_t failedClusters = 0;  ///< whose last upload failed

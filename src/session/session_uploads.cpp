@@ -48,6 +48,18 @@ Session::DirtyCounts Session::dirtyCounts(Clock::Time latest) const {
   return counts;
 }
 
+Session::Pending Session::pending() const {
+  const std::uint64_t imageEnd = imageSize();
+  Pending pending;
+  parts_->map->forEachAllocated([&](std::uint64_t number, const Cluster& cluster) {
+    if (cluster.dirty.load(std::memory_order_relaxed) && number * kClusterSize < imageEnd) {
+      pending.bytes += cluster.loadBits().count() * kBlockSize;
+      pending.failed += cluster.fails.load(std::memory_order_relaxed) != 0 ? 1 : 0;
+    }
+  });
+  return pending;
+}
+
 Session::Snapshot Session::snapshot(std::uint64_t cluster) const {
   const Cluster& state = *parts_->map->find(cluster);
   Snapshot snapshot;

@@ -21,6 +21,17 @@ std::string_view withoutBlanks(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
+/// What a status answer tells; an empty object if nothing.
+nlohmann::json statusObject(const HttpAnswer& answer) {
+  if (judge(answer) == Verdict::accepted) {
+    auto json = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object()) {
+      return json;
+    }
+  }
+  return nlohmann::json::object();
+}
+
 }  // namespace
 
 Verdict judge(const HttpAnswer& answer) {
@@ -70,15 +81,19 @@ std::optional<std::chrono::seconds> parseRetryAfter(std::string_view value) {
 }
 
 std::string parseServerState(const HttpAnswer& answer) {
-  if (judge(answer) != Verdict::accepted) {
-    return {};
-  }
-  const auto json = nlohmann::json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    return {};
-  }
+  const auto json = statusObject(answer);
   const auto state = json.find("state");
   return state != json.end() && state->is_string() ? state->get<std::string>() : std::string();
+}
+
+ServerProgress parseServerProgress(const HttpAnswer& answer) {
+  const auto json = statusObject(answer);
+  const auto number = [&json](const char* key) {
+    const auto value = json.find(key);
+    return value != json.end() && value->is_number_unsigned() ? value->get<std::uint64_t>() : 0;
+  };
+  const ServerProgress progress{number("mergedClusters"), number("totalClusters")};
+  return progress.mergedClusters <= progress.totalClusters ? progress : ServerProgress{};
 }
 
 }  // namespace netcow

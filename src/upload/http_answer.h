@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,13 @@ std::string describe(const HttpAnswer& answer);
 /// The value of a Retry-After header: whole seconds above 0, of which at most 120 count. Nothing
 /// for a date or anything else.
 std::optional<std::chrono::seconds> parseRetryAfter(std::string_view value);
+
+/// How far the server is with a merge, as a status answer tells; all 0 if it does not.
+struct ServerProgress {
+  std::uint64_t mergedClusters = 0;
+  std::uint64_t totalClusters = 0;
+};
+ServerProgress parseServerProgress(const HttpAnswer& answer);
 
 /// The state a status answer tells, e.g. "Merging"; empty if it tells none.
 std::string parseServerState(const HttpAnswer& answer);

@@ -56,9 +56,13 @@ std::vector<UploadClient::Finished> UploadClient::run() {
 UploadClient::Finished UploadClient::finish(CURL* handle, CURLcode result) {
   auto node = calls_.extract(handle);
   const Running& running = node.mapped();
-  Finished finished{running.purpose, running.cluster, 0, running.call->finish(result)};
+  Finished finished;
+  finished.purpose = running.purpose;
+  finished.cluster = running.cluster;
+  finished.answer = running.call->finish(result);
   if (running.purpose == Purpose::update) {
     finished.changes = running.call->body().changes();
+    finished.bytes = running.call->body().size();
     bytesSent_ += running.call->takeBytesSent();
   }
   curl_multi_remove_handle(multi_, handle);
@@ -90,6 +94,18 @@ std::uint64_t UploadClient::takeBytesSent() {
     bytesSent_ += running.call->takeBytesSent();
   }
   return std::exchange(bytesSent_, 0);
+}
+
+std::uint64_t UploadClient::bytesInFlight() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [handle, running] : calls_) {
+    curl_off_t sent = 0;
+    if (running.purpose == Purpose::update &&
+        curl_easy_getinfo(handle, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK) {
+      bytes += static_cast<std::uint64_t>(sent);
+    }
+  }
+  return bytes;
 }
 
 }  // namespace netcow

@@ -30,6 +30,7 @@ class UploadClient {
     Purpose purpose = Purpose::update;
     std::uint64_t cluster = 0;  ///< of an update
     std::uint64_t changes = 0;  ///< of an update: what to acknowledge
+    std::uint64_t bytes = 0;    ///< of an update: of its body
     HttpAnswer answer;
   };
 
@@ -48,6 +49,8 @@ class UploadClient {
 
   /// Bytes of cluster bodies sent since the last time this was asked.
   std::uint64_t takeBytesSent();
+  /// Bytes sent of the bodies that are under way.
+  [[nodiscard]] std::uint64_t bytesInFlight() const;
 
  private:
   struct Running {

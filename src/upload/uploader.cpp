@@ -52,7 +52,7 @@ Uploader::~Uploader() {
 }
 
 void Uploader::start() {
-  if (requests_ || reporter_.wanted()) {
+  if (requests_ || options_.statusFile || options_.statusSink) {
     thread_ = std::thread([this] { run(); });
   }
 }
@@ -108,8 +108,10 @@ void Uploader::doRound() {
     continueMerge();
   }
   if (phase_ != Phase::ended) {
-    if (clock_.now() >= reporter_.nextTime()) {
+    if (clock_.now() >= reporter_.nextReport()) {
       reporter_.report(progress());
+    } else if (moves() && clock_.now() >= reporter_.nextUpdate()) {
+      reporter_.update(progress());
     }
     client_.wait(untilNextEvent());
   }
@@ -141,7 +143,8 @@ void Uploader::obeyWishes() {
 }
 
 std::chrono::milliseconds Uploader::untilNextEvent() const {
-  auto next = reporter_.nextTime();
+  auto next =
+      moves() ? std::min(reporter_.nextReport(), reporter_.nextUpdate()) : reporter_.nextReport();
   if (phase_ == Phase::merging) {
     if (client_.underWay() == 0) {
       next = std::min(next, mergePlan_->time());
@@ -155,6 +158,10 @@ std::chrono::milliseconds Uploader::untilNextEvent() const {
   return std::clamp(sleep, 0ms, kLongestSleep);
 }
 
+bool Uploader::moves() const {
+  return requests_ && (phase_ != Phase::mounted || client_.underWay() > 0);
+}
+
 UploadProgress Uploader::progress() {
   UploadProgress progress;
   progress.state = state_;
@@ -162,7 +169,12 @@ UploadProgress Uploader::progress() {
   progress.checkedOut = schedule_.inFlight() + schedule_.waiting();
   progress.inFlight = schedule_.inFlight();
   progress.clustersUploaded = clustersUploaded_;
+  progress.bytesUploaded = bytesUploaded_;
+  progress.bytesInFlight = client_.bytesInFlight();
   progress.bytesSent = client_.takeBytesSent();
+  progress.merge = mergeStatus();
+  progress.mergedClusters = serverProgress_.mergedClusters;
+  progress.clustersToMerge = serverProgress_.totalClusters;
   return progress;
 }
 
@@ -233,6 +245,7 @@ void Uploader::handleUpdate(const UploadClient::Finished& finished) {
       schedule_.arrived(finished.cluster);
       session_.acknowledgeUpload(finished.cluster, finished.changes);
       ++clustersUploaded_;
+      bytesUploaded_ += finished.bytes;
       break;
     case Verdict::pause:
       schedule_.sentBack();
@@ -271,6 +284,7 @@ void Uploader::refuse(std::uint64_t cluster, const std::string& problem) {
 
 void Uploader::stopUploads(const std::string& problem) {
   schedule_.stop();
+  reporter_.noteError(problem);
   if (refusal_.empty()) {
     refusal_ = problem;
     state_ = UploadStatus::State::failed;
@@ -305,6 +319,9 @@ void Uploader::end(UploadStatus::State state, ExitStatus status, const std::stri
 }
 
 void Uploader::endUnfinished(UploadStatus::State state, const std::string& why) {
+  if (state == UploadStatus::State::failed) {
+    reporter_.noteError(why);
+  }
   if (phase_ == Phase::merging) {
     end(state, ExitStatus::notMerged, "all changes are uploaded, but not merged: " + why);
     return;
@@ -318,6 +335,7 @@ void Uploader::endUnfinished(UploadStatus::State state, const std::string& why) 
 }
 
 void Uploader::complain(const std::string& problem) {
+  reporter_.noteError(problem);
   const auto now = clock_.now();
   if (problem == lastComplaint_ && now - lastComplaintAt_ < kComplaintInterval) {
     spdlog::debug("{}", problem);

@@ -80,6 +80,9 @@ class Uploader {
   /// is done on the calling thread.
   UploadOutcome finish();
 
+  /// How it goes. Never waits for the network or the disk.
+  [[nodiscard]] UploadStatus status() const { return reporter_.current(); }
+
   /// Makes the thread look again whether something is due; for tests that move the clock.
   void wake() { client_.wake(); }
 
@@ -108,6 +111,8 @@ class Uploader {
   void endUnfinished(UploadStatus::State state, const std::string& why);
   void complain(const std::string& problem);
   [[nodiscard]] UploadProgress progress();
+  [[nodiscard]] UploadStatus::Merge mergeStatus() const;
+  [[nodiscard]] bool moves() const;
   [[nodiscard]] std::chrono::milliseconds untilNextEvent() const;
 
   Session& session_;
@@ -129,6 +134,8 @@ class Uploader {
   std::optional<MergePlan> mergePlan_;
   MergeState recordedMerge_;
   std::uint64_t clustersUploaded_ = 0;
+  std::uint64_t bytesUploaded_ = 0;
+  ServerProgress serverProgress_;
   std::string refusal_;  // why the server does not take this session; empty if it does
   std::string lastComplaint_;
   Clock::Time lastComplaintAt_;

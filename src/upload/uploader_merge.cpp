@@ -61,11 +61,32 @@ void Uploader::handleMerge(const UploadClient::Finished& finished) {
     mergePlan_->mergeAnswered(finished.answer);
   } else {
     mergePlan_->statusAnswered(finished.answer);
+    serverProgress_ = parseServerProgress(finished.answer);
   }
   recordMerge(mergePlan_->state());
   if (judge(finished.answer) != Verdict::accepted) {
     complain("asking for the merge: " + describe(finished.answer));
   }
+}
+
+/// For people: what the server took counts as done only when it is.
+UploadStatus::Merge Uploader::mergeStatus() const {
+  using Merge = UploadStatus::Merge;
+  const bool before = phase_ == Phase::mounted || phase_ == Phase::finalPass;
+  if (recordedMerge_ == MergeState::done) {
+    const bool unknown = phase_ == Phase::merging || outcome_.status == ExitStatus::notMerged;
+    return unknown ? Merge::merging : Merge::done;
+  }
+  if (before && options_.merge) {
+    return Merge::wanted;
+  }
+  if (recordedMerge_ == MergeState::asked) {
+    return Merge::asked;
+  }
+  if (recordedMerge_ == MergeState::refused) {
+    return Merge::refused;
+  }
+  return options_.merge ? Merge::wanted : Merge::none;
 }
 
 void Uploader::recordMerge(MergeState state) {

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "base/whole_io.h"
 #include "upload/uploading_session.h"
 
@@ -36,9 +38,9 @@ TEST_F(Reporter, TellsTheSameToFileAndSink) {
 }
 
 TEST_F(Reporter, IsDueEveryFiveSeconds) {
-  EXPECT_EQ(reporter.nextTime(), local.clock().now());
+  EXPECT_EQ(reporter.nextReport(), local.clock().now());
   reporter.report(mounted());
-  EXPECT_EQ(reporter.nextTime(), local.clock().now() + 5s);
+  EXPECT_EQ(reporter.nextReport(), local.clock().now() + 5s);
 }
 
 TEST_F(Reporter, CountsOldFreshAndCleanClusters) {
@@ -75,6 +77,85 @@ TEST_F(Reporter, TellsTheSpeedOfTheLastInterval) {
   local.clock().advance(5s);
   reporter.report(mounted());
   EXPECT_THAT(text, HasSubstr("avgSpeedKb=0.00\n"));
+}
+
+TEST_F(Reporter, TellsWhatIsPendingAndHowLongItWillTake) {
+  local.fill(0, 'x');
+  local.fill(1, 'x');
+  local.clock().advance(61s);
+  UploadReporter begun(
+      local.session(), true, [this](const std::string& now) { text = now; }, local.clock());
+  const auto cluster = local.session().takeDirty(local.clock().now());
+  UploadProgress progress = mounted();
+  progress.checkedOut = 1;
+  begun.report(progress);
+  EXPECT_THAT(text, HasSubstr("bytesPending=2621440\nbytesUploaded=0\n"));
+  EXPECT_THAT(text, HasSubstr("etaSeconds=-1\n")) << "nothing has moved";
+  // Half a cluster in a second: three seconds for the rest. Nothing is counted for that.
+  local.clock().advance(1s);
+  progress.bytesInFlight = 655'360;
+  begun.update(progress);
+  EXPECT_EQ(begun.current().bytesPending, 1'966'080U);
+  EXPECT_EQ(begun.current().eta, 3s);
+  local.clock().advance(1s);
+  local.session().acknowledgeUpload(*cluster, local.session().snapshot(*cluster).changes);
+  progress = mounted();
+  progress.bytesUploaded = 1'310'760;
+  progress.clustersUploaded = 1;
+  begun.report(progress);
+  EXPECT_THAT(text, HasSubstr("bytesPending=1310720\nbytesUploaded=1310760\n"));
+  EXPECT_THAT(text, HasSubstr("etaSeconds=2\n"));
+}
+
+TEST_F(Reporter, CountsNothingAsSentThatWasInVain) {
+  local.fill(0, 'x');
+  UploadProgress progress = mounted();
+  reporter.report(progress);
+  progress.bytesInFlight = 1'000'000;
+  reporter.update(progress);
+  EXPECT_EQ(reporter.current().bytesPending, 310'720U);
+  progress.bytesInFlight = 0;  // the connection broke
+  reporter.update(progress);
+  EXPECT_EQ(reporter.current().bytesPending, 1'310'720U);
+}
+
+TEST_F(Reporter, CountsClustersWhoseLastUploadFailed) {
+  local.writeClusters(3);
+  local.session().failUpload(*local.session().takeDirty(Clock::Time::max()));
+  reporter.report(mounted());
+  EXPECT_THAT(text, HasSubstr("clustersFailed=1\n"));
+}
+
+TEST_F(Reporter, TellsTheLastErrorUntilAllIsDone) {
+  reporter.noteError("HTTP 503");
+  reporter.noteError("HTTP 500");
+  UploadProgress progress = mounted();
+  reporter.report(progress);
+  EXPECT_THAT(text, HasSubstr("lastError=\"HTTP 500\"\n"));
+  EXPECT_EQ(reporter.current().lastErrorTime, local.clock().unixSeconds());
+  progress.state = UploadStatus::State::done;
+  reporter.reportEnd(progress);
+  EXPECT_THAT(text, HasSubstr("lastError=\n"));
+}
+
+TEST_F(Reporter, KeepsAProgressFileWhereNoStatusIsWanted) {
+  EXPECT_FALSE(std::filesystem::exists(local.file("progress")));
+  UploadReporter quiet(local.session(), false, {}, local.clock());
+  quiet.report(mounted());
+  EXPECT_EQ(readTextFile(local.file("progress")), statusText(quiet.current()));
+  // Nothing new, nothing written.
+  std::filesystem::remove(local.file("progress"));
+  local.clock().advance(5s);
+  quiet.report(mounted());
+  EXPECT_FALSE(std::filesystem::exists(local.file("progress")));
+  local.clock().advance(1s);
+  UploadProgress progress = mounted();
+  progress.inFlight = 2;
+  quiet.update(progress);
+  progress.inFlight = 1;
+  quiet.update(progress);
+  EXPECT_THAT(readTextFile(local.file("progress")), HasSubstr("activeUploads=2\n"))
+      << "once a second is enough";
 }
 
 TEST_F(Reporter, ListsUploadsOfEachClusterOnlyAtTheEnd) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/progress_meter.h"
+#include "base/progress_meter.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -23,10 +23,11 @@ ProgressMeter::ProgressMeter(std::uint64_t total, Clock::Time begin)
     : total_(total), samples_{{begin, 0}}, lastMoved_(begin) {}
 
 void ProgressMeter::note(std::uint64_t done, Clock::Time now) {
-  if (done != samples_.back().done) {
+  const std::uint64_t before = samples_.back().done;
+  if (done > before) {
     lastMoved_ = now;
   }
-  samples_.push_back({now, std::min(done, total_)});
+  samples_.push_back({now, std::max(before, std::min(done, total_))});
   while (samples_.size() > 2 && samples_[1].time + kWindow <= now) {
     samples_.pop_front();
   }
@@ -43,7 +44,8 @@ std::optional<std::chrono::seconds> ProgressMeter::timeLeft() const {
   if (rate <= 0) {
     return std::nullopt;
   }
-  const Seconds left(static_cast<double>(total_ - samples_.back().done) / rate);
+  const std::uint64_t done = std::min(samples_.back().done, total_);
+  const Seconds left(static_cast<double>(total_ - done) / rate);
   return std::chrono::ceil<std::chrono::seconds>(left);
 }
 
@@ -51,13 +53,16 @@ std::chrono::seconds ProgressMeter::standstill() const {
   return std::chrono::duration_cast<std::chrono::seconds>(samples_.back().time - lastMoved_);
 }
 
+double ProgressMeter::share() const {
+  const auto done = static_cast<double>(samples_.back().done);
+  return total_ == 0 ? 1 : std::min(1.0, done / static_cast<double>(total_));
+}
+
 std::string ProgressMeter::text() const {
-  const std::uint64_t done = samples_.back().done;
-  const double share = 100.0 * static_cast<double>(done) / static_cast<double>(total_);
   // Rounded down: 100 % means all.
-  const std::string how =
-      fmt::format("{} %, {} of {}", static_cast<int>(share), sizeText(static_cast<double>(done)),
-                  sizeText(static_cast<double>(total_)));
+  const std::string how = fmt::format("{} %, {} of {}", static_cast<int>(100 * share()),
+                                      sizeText(static_cast<double>(samples_.back().done)),
+                                      sizeText(static_cast<double>(total_)));
   if (standstill() >= kWorthTelling) {
     return fmt::format("{}, nothing came for {}", how, durationText(standstill()));
   }
@@ -73,15 +78,17 @@ std::string ProgressMeter::bar(std::size_t width) const {
   if (room < kNarrowestBar) {
     return tail.substr(0, width);
   }
-  const std::size_t length = std::min(room, kWidestBar);
-  const double share = static_cast<double>(samples_.back().done) / static_cast<double>(total_);
+  return barText(share(), std::min(room, kWidestBar)) + " " + tail;
+}
+
+std::string barText(double share, std::size_t length) {
   const auto filled = static_cast<std::size_t>(share * static_cast<double>(length));
   std::string bar(filled, '=');
   if (filled < length) {
     bar += '>';
   }
   bar.resize(length, ' ');
-  return "[" + bar + "] " + tail;
+  return "[" + bar + "]";
 }
 
 std::string sizeText(double bytes) {

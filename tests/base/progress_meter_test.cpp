@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/progress_meter.h"
+#include "base/progress_meter.h"
 
 #include <gmock/gmock.h>
 
@@ -73,6 +73,31 @@ TEST_F(ProgressMeterTest, DrawsABarThatFitsTheTerminal) {
   }
   after(seconds(1), 1'000 * kMiB);
   EXPECT_THAT(meter_.bar(200), StartsWith("[========================================] "));
+}
+
+TEST_F(ProgressMeterTest, ShowsNothingOfWhatWasInVain) {
+  after(seconds(1), 100 * kMiB);
+  after(seconds(1), 40 * kMiB);
+  EXPECT_THAT(meter_.text(), StartsWith("10 %, 100.0 MiB of"));
+  after(seconds(7), 60 * kMiB);
+  EXPECT_THAT(meter_.text(), EndsWith(", nothing came for 0:08"));
+  after(seconds(1), 110 * kMiB);
+  EXPECT_THAT(meter_.text(), StartsWith("11 %, 110.0 MiB of"));
+}
+
+TEST_F(ProgressMeterTest, GoesOnWhenThereIsMoreToDoOrLess) {
+  after(seconds(1), 100 * kMiB);
+  meter_.setTotal(200 * kMiB);
+  EXPECT_THAT(meter_.text(), StartsWith("50 %, 100.0 MiB of 200.0 MiB"));
+  EXPECT_EQ(meter_.timeLeft(), seconds(1));
+  meter_.setTotal(50 * kMiB);
+  EXPECT_THAT(meter_.text(), StartsWith("100 %"));
+  EXPECT_EQ(meter_.timeLeft(), seconds(0));
+}
+
+TEST(ProgressMeterOfNothing, IsDone) {
+  const ProgressMeter meter(0, Clock::Time{});
+  EXPECT_EQ(meter.text(), "100 %, 0 bytes of 0 bytes, 0 bytes/s");
 }
 
 TEST(DurationTextTest, ReadsAsAClock) {

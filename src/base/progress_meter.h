@@ -12,13 +12,15 @@
 
 namespace netcow {
 
-/// How far something of a known size is, and how fast it goes. Not thread-safe.
+/// How far something that is counted in bytes is, and how fast it goes. Not thread-safe.
 class ProgressMeter {
  public:
-  /// `total`: bytes, more than 0.
+  /// `total`: bytes.
   ProgressMeter(std::uint64_t total, Clock::Time begin);
 
-  /// So many bytes are done; never less than before.
+  /// More has to be done than it seemed, or less.
+  void setTotal(std::uint64_t total) { total_ = total; }
+  /// So many bytes are done. Less than before: some was in vain, which is not shown.
   void note(std::uint64_t done, Clock::Time now);
 
   /// Over the last ten seconds.
@@ -38,11 +40,16 @@ class ProgressMeter {
     Clock::Time time;
     std::uint64_t done;
   };
-  const std::uint64_t total_;
+  /// What is done of the total, from 0 to 1.
+  [[nodiscard]] double share() const;
+
+  std::uint64_t total_;
   std::deque<Sample> samples_;  // the last ten seconds', and one before; never empty
   Clock::Time lastMoved_;
 };
 
+/// "[=====>     ]" for a share from 0 to 1, `length` columns between the brackets.
+std::string barText(double share, std::size_t length);
 /// "1.5 GiB"; whole bytes below 1 KiB.
 std::string sizeText(double bytes);
 /// "0:05", "12:34", "1:02:03".
