@@ -21,11 +21,13 @@ readonly build_packages=(
   e2fsprogs
 )
 # clang checks the use of locks and has the sanitizers; ccache makes the second build quick; the
-# checkers of other file systems judge what a mount and a session did to them.
+# checkers of other file systems judge what a mount and a session did to them; Chromium looks at the
+# server's page.
 readonly test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
   ccache git shellcheck
   xfsprogs btrfs-progs
+  chromium nodejs npm
 )
 # fio makes the load; the others are what netcow is measured against.
 readonly bench_packages=(
@@ -40,6 +42,8 @@ fail() {
 }
 
 is_installed() {
+  # Other packages of nodejs than Debian's bring npm along and exclude Debian's.
+  [[ $1 != npm ]] || ! command -v npm >/dev/null || return 0
   [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 

@@ -8,9 +8,11 @@
 #include "base/logging.h"
 #include "server/blocks/block_server.h"
 #include "server/catalog/image_catalog.h"
+#include "server/http/cross_site.h"
 #include "server/http/http_server.h"
 #include "server/http/request_path.h"
-#include "server/page/start_page.h"
+#include "server/page/overview_source.h"
+#include "server/page/page.h"
 #include "server/state_folder.h"
 #include "server/uploads/upload_api.h"
 #include "server/uploads/upload_service.h"
@@ -33,7 +35,14 @@ struct Server::Parts {
       : catalog(options.imagesFolder),
         state(stateFolderOf(options, catalog)),
         uploads(state.path(), catalog, options.uploads),
-        api(uploads) {
+        api(uploads),
+        overviewSource(
+            catalog, uploads, [this] { return blocks->figures(); }, uploadKeys),
+        overviews([this] { return overviewSource.make(); }),
+        page(overviews, uploadKeys,
+             [this](const std::string& path, HttpRequest&& request, HttpReply reply) {
+               api.handle(path, std::move(request), {}, std::move(reply));
+             }) {
     blocks = std::make_unique<BlockServer>(
         catalog,
         BlockServerOptions{options.blocksAddress, options.longestSilence, options.otherServers});
@@ -47,12 +56,12 @@ struct Server::Parts {
     const auto path = canonicalPath(request.target);
     if (!path) {
       reply({.status = 400, .body = "the path holds a bad escape"});
-    } else if (*path != "/") {
-      api.handle(*path, std::move(request), {}, std::move(reply));
-    } else if (request.method != "GET" && request.method != "HEAD") {
-      reply({.status = 405, .body = "this page takes GET", .allow = "GET, HEAD"});
+    } else if (request.method != "GET" && request.method != "HEAD" && isFromAnotherSite(request)) {
+      reply({.status = 403, .body = "a page of another site must not change anything here"});
+    } else if (Page::takes(*path)) {
+      page.handle(*path, std::move(request), std::move(reply));
     } else {
-      reply(startPage(catalog, uploads));
+      api.handle(*path, std::move(request), {}, std::move(reply));
     }
   }
 
@@ -60,6 +69,10 @@ struct Server::Parts {
   StateFolder state;
   UploadService uploads;
   UploadApi api;
+  UploadKeys uploadKeys;
+  OverviewSource overviewSource;
+  OverviewKeeper overviews;
+  Page page;
   std::unique_ptr<BlockServer> blocks;
   std::unique_ptr<HttpServer> http;
 };

@@ -210,19 +210,56 @@ TEST_F(ServerTest, ServesNothingOutsideItsFolder) {
   }
 }
 
-TEST_F(ServerTest, ShowsImagesAndUploadsOnItsPage) {
+TEST_F(ServerTest, ShowsAPageAndWhatIsOnIt) {
   test::writeFile(images_ / "<win>.r1", random_.bytes(4096));
   start();
   const std::string uuid = create("%3Cwin%3E", 1);
-  for (const char* path : {"/", "/cow/"}) {
-    const auto page = http().get(path);
+  for (const std::string prefix : {"/", "/cow/"}) {
+    const auto page = http().get(prefix);
     EXPECT_EQ(page.status, 200U);
     EXPECT_THAT(page.header, HasSubstr("Content-Type: text/html"));
-    EXPECT_THAT(page.body, HasSubstr("&lt;win&gt;"));
-    EXPECT_THAT(page.body, HasSubstr("Active"));
-    EXPECT_THAT(page.body, testing::Not(HasSubstr(uuid)));
+    EXPECT_THAT(page.header, HasSubstr("Content-Security-Policy: default-src 'none'"));
+    EXPECT_EQ(http().get(prefix + "page/page.js").status, 200U);
+    const auto overview = http().get(prefix + "api/v1/overview");
+    EXPECT_THAT(overview.header, HasSubstr("Content-Type: application/json"));
+    EXPECT_THAT(overview.body, testing::Not(HasSubstr(uuid)));
+    const auto json = nlohmann::json::parse(overview.body);
+    EXPECT_EQ(json["images"]["list"][0]["name"], "<win>");
+    EXPECT_EQ(json["uploads"]["list"][0]["state"], "Active");
   }
   EXPECT_EQ(http().post("/", "").status, 405U);
+}
+
+TEST_F(ServerTest, ButtonsOfThePageDoTheirWork) {
+  test::writeFile(images_ / "win.r1", random_.bytes(8192));
+  start();
+  const std::string uuid = create("win", 1);
+  const auto before = nlohmann::json::parse(http().get("/api/v1/overview").body);
+  const std::string form = "key=" + before["uploads"]["list"][0]["key"].get<std::string>() +
+                           "&originalFileSize=8192&newFileSize=4096";
+  HttpClient client = http();
+  client.send(
+      "POST /api/v1/uploads/merge HTTP/1.1\r\nHost: x\r\nX-Netcow-Page: 1\r\n"
+      "Content-Length: " +
+      std::to_string(form.size()) + "\r\n\r\n" + form);
+  const auto answer = client.receive();
+  EXPECT_EQ(answer.status, 200U) << answer.body;
+  EXPECT_EQ(waitForMerge(uuid), 2);
+  EXPECT_EQ(fs::file_size(images_ / "win.r2"), 4096U);
+}
+
+TEST_F(ServerTest, RefusesChangesThatAPageOfAnotherSiteAsksFor) {
+  test::writeFile(images_ / "win.r1", random_.bytes(8192));
+  start();
+  const std::string form = "imageName=win&revision=1&bitfieldSize=40";
+  HttpClient client = http();
+  client.send(
+      "POST /v1/file/create HTTP/1.1\r\nHost: netcow:5000\r\nOrigin: http://other\r\n"
+      "Content-Length: " +
+      std::to_string(form.size()) + "\r\n\r\n" + form);
+  EXPECT_EQ(client.receive().status, 403U);
+  const auto overview = nlohmann::json::parse(http().get("/api/v1/overview").body);
+  EXPECT_EQ(overview["uploads"]["total"], 0);
 }
 
 TEST_F(ServerTest, TellsWhatItServesWhere) {
