@@ -108,6 +108,24 @@ TEST_F(UploadApiTest, TakesTheWholeLifeOfAnUpload) {
                                       "owner": "lab 7", "updates": 1, "bytes": 12328})"));
 }
 
+TEST_F(UploadApiTest, DeletesAnUpload) {
+  const std::string uuid = newUpload();
+  EXPECT_EQ(ask("DELETE", "/v1/file/session?uuid=" + uuid).status, 200U);
+  for (const HttpResponse& response :
+       {ask("DELETE", "/v1/file/session?uuid=" + uuid), ask("GET", "/v1/file/status?uuid=" + uuid),
+        update(uuid, "0", Bytes(40)), post("/v1/file/cancel", "uuid=" + uuid)}) {
+    expectOneClearLine(response, 404);
+  }
+  EXPECT_EQ(ask("GET", "/v1/file/session?uuid=" + uuid).allow, "DELETE");
+}
+
+TEST_F(UploadApiTest, TakesAWishToCancelAsFormAndAsQuery) {
+  const std::string uuid = newUpload();
+  expectOneClearLine(post("/v1/file/cancel", "uuid=" + uuid), 409);
+  expectOneClearLine(ask("POST", "/V1/File/Cancel?UUID=" + uuid), 409);
+  expectOneClearLine(post("/v1/file/cancel", ""), 400);
+}
+
 TEST_F(UploadApiTest, TellsWhyAMergeFailed) {
   const std::string uuid = newUpload();
   fs::remove(images_ / "my win.r1");

@@ -104,6 +104,9 @@ HttpResponse remove(UploadService& service, const Call& call) {
 
 HttpResponse status(UploadService& service, const Call& call) {
   const UploadRecord record = service.status(Parameters(queryOf(call.request)).uuid());
+  if (record.state == UploadState::deleted || record.state == UploadState::expired) {
+    throw Refusal(Refusal::Kind::notFound, "Session not found");
+  }
   nlohmann::ordered_json answer = {
       {"state", stateName(record.state)},
       {"imageName", record.base.name},
