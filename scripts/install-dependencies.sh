@@ -34,6 +34,7 @@ readonly bench_packages=(
   fio python3
   qemu-system-common qemu-utils
   nbdkit libnbd-bin
+  libbenchmark-dev valgrind
 )
 
 fail() {
