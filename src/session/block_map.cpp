@@ -34,6 +34,25 @@ void Cluster::publishBits(const ClusterBits& value) {
   }
 }
 
+Table::~Table() {
+  for (auto& group : groups_) {
+    delete group.load();
+  }
+}
+
+Cluster& Table::obtain(std::uint64_t number) {
+  auto& place = groups_[number / kGroup];
+  if (place.load(std::memory_order_acquire) == nullptr) {
+    auto made = std::make_unique<Group>();
+    Group* expected = nullptr;
+    // Writers of two clusters of one group hold different stripes; who comes second drops its own.
+    if (place.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) {
+      static_cast<void>(made.release());
+    }
+  }
+  return *find(number);
+}
+
 BlockMap::~BlockMap() {
   for (auto& table : tables_) {
     delete table.load();

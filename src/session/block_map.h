@@ -61,13 +61,31 @@ struct Cluster {
   void publishBits(const ClusterBits& value);
 };
 
-/// 1024 clusters, and where their entries lie on disk.
+/// 1024 clusters, and where their entries lie on disk. Thread-safe.
 struct Table {
   explicit Table(std::int32_t diskIndex) : index(diskIndex) {}
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// Null where nothing was ever local. `number` is counted within the table.
+  [[nodiscard]] Cluster* find(std::uint64_t number) const {
+    Group* const group = groups_[number / kGroup].load(std::memory_order_acquire);
+    return group == nullptr ? nullptr : &(*group)[number % kGroup];
+  }
+  /// The same, made where it is missing.
+  Cluster& obtain(std::uint64_t number);
+
   const std::int32_t index;         ///< L2 table in `meta` and `live`
   std::atomic<bool> inMeta{false};  ///< L1 of `meta` points to it
   std::atomic<bool> inLive{false};  ///< `live` holds it whole
-  std::array<Cluster, kClustersPerTable> clusters;
+
+  /// Clusters that appear together.
+  static constexpr std::uint64_t kGroup = 16;
+
+ private:
+  using Group = std::array<Cluster, kGroup>;
+  std::array<std::atomic<Group*>, kClustersPerTable / kGroup> groups_{};
 };
 
 /// All tables of an image. Thread-safe.
@@ -85,7 +103,13 @@ class BlockMap {
   }
   [[nodiscard]] Cluster* find(std::uint64_t cluster) const {
     Table* const holder = table(cluster / kClustersPerTable);
-    return holder == nullptr ? nullptr : &holder->clusters[cluster % kClustersPerTable];
+    return holder == nullptr ? nullptr : holder->find(cluster % kClustersPerTable);
+  }
+  /// For a cluster that find() does not have: the first behind it that it may have.
+  [[nodiscard]] std::uint64_t nextToLookAt(std::uint64_t cluster) const {
+    const std::uint64_t step =
+        table(cluster / kClustersPerTable) == nullptr ? kClustersPerTable : Table::kGroup;
+    return roundDown(cluster, step) + step;
   }
   /// Puts a table where there is none. One thread at a time for each number.
   Table& put(std::uint64_t number, std::unique_ptr<Table> table);
@@ -104,8 +128,9 @@ class BlockMap {
   void forEachAllocatedInTable(std::uint64_t number, Visit visit) const {
     Table* const holder = table(number);
     for (std::uint64_t i = 0; holder != nullptr && i < kClustersPerTable; ++i) {
-      if (holder->clusters[i].allocated()) {
-        visit(number * kClustersPerTable + i, holder->clusters[i]);
+      Cluster* const cluster = holder->find(i);
+      if (cluster != nullptr && cluster->allocated()) {
+        visit(number * kClustersPerTable + i, *cluster);
       }
     }
   }

@@ -173,8 +173,8 @@ class Loader {
     for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
       const std::uint64_t cluster = number * kClustersPerTable + i;
       zeroOffset = zeroOffset || entries_[i].dataOffset == 0;
-      if (rules.entry(name, cluster, entries_[i])) {
-        decodeEntry(entries_[i], clock_, table->clusters[i]);
+      if (rules.entry(name, cluster, entries_[i]) && entries_[i].dataOffset > 0) {
+        decodeEntry(entries_[i], clock_, table->obtain(i));
       }
     }
     if (inMeta && zeroOffset) {

@@ -101,9 +101,7 @@ void Session::forEachCluster(const std::function<void(const ClusterInfo&)>& visi
 }
 
 std::uint64_t Session::localClusterCount() const {
-  std::uint64_t count = 0;
-  parts_->map->forEachAllocated([&count](std::uint64_t, const Cluster&) { ++count; });
-  return count;
+  return parts_->allocatedClusters.load();
 }
 
 }  // namespace netcow

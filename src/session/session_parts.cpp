@@ -20,6 +20,7 @@ Session::Parts::Parts(std::unique_ptr<Folder> openedFolder, LoadedSession loaded
                    sessionClock) {
   countCovered();
   map->forEachAllocated([this](std::uint64_t number, const Cluster& cluster) {
+    ++allocatedClusters;
     if (cluster.dirty) {
       dirtyQueue.add(number, Clock::Time(Clock::Time::duration(cluster.changedAt.load())));
     }
@@ -66,6 +67,7 @@ std::error_code Session::Parts::allocate(std::uint64_t cluster, Cluster*& state)
     return error;
   }
   state->dataOffset.store(offset, std::memory_order_release);
+  ++allocatedClusters;
   return {};
 }
 

@@ -33,6 +33,7 @@ struct Session::Parts {
   DirtyClusters dirtyQueue;
   /// Local blocks of the part of the base that is visible.
   std::atomic<std::uint64_t> coveredBlocks = 0;
+  std::atomic<std::uint64_t> allocatedClusters = 0;  ///< they never become fewer
   /// What lies behind it in the image has no space in `data`; at first that is not known.
   std::atomic<std::uint64_t> spaceEnd = UINT64_MAX;
 

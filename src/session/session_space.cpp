@@ -134,9 +134,9 @@ std::error_code Session::Parts::findSpace(std::uint64_t& offset, std::uint64_t e
     }
     const Piece piece = firstPiece(offset, end - offset);
     offset += piece.length;
-    const Cluster& state = *map->find(piece.cluster);
-    if (state.allocated()) {
-      space.place = placeOf(state) + piece.within;
+    const Cluster* const state = map->find(piece.cluster);
+    if (state != nullptr && state->allocated()) {
+      space.place = placeOf(*state) + piece.within;
       space.length = piece.length;
       if (const auto error = data.spaceIn(space.place, space.length, space.bytes)) {
         return error;
@@ -196,7 +196,8 @@ std::error_code Session::Parts::punchBetween(std::uint64_t begin, std::uint64_t 
 
 std::error_code Session::Parts::extentAt(std::uint64_t offset, std::uint64_t length,
                                          DataFile::Extent& extent) const {
-  if (const Cluster* const state = map->find(offset / kClusterSize)) {
+  const std::uint64_t cluster = offset / kClusterSize;
+  if (const Cluster* const state = map->find(cluster)) {
     const Piece piece = firstPiece(offset, length);
     const auto [local, end] = state->runFrom(piece.firstBlock(), piece.endBlock());
     length = (end - piece.firstBlock()) * kBlockSize;
@@ -204,7 +205,8 @@ std::error_code Session::Parts::extentAt(std::uint64_t offset, std::uint64_t len
       return data.extentAt(placeOf(*state) + piece.within, length, extent);
     }
   } else {
-    length = std::min(length, kTableSpan - offset % kTableSpan);
+    // A search through an image that is nearly empty does not look at each cluster.
+    length = std::min(length, map->nextToLookAt(cluster) * kClusterSize - offset);
   }
   const std::uint64_t visible = roundUp(header.validRemoteSize(), kBlockSize);
   extent.data = offset < visible;

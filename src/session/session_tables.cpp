@@ -31,7 +31,7 @@ std::error_code SessionTables::obtain(std::uint64_t cluster, Cluster*& state) {
       return error;
     }
   }
-  state = map_.find(cluster);
+  state = &map_.table(number)->obtain(cluster % kClustersPerTable);
   return {};
 }
 
@@ -124,8 +124,10 @@ bool SessionTables::anyChanged() const {
 }
 
 void encodeTable(const Table& table, const Clock& clock, TableEntries& entries) {
+  const Cluster untouched;
   for (std::uint64_t i = 0; i < kClustersPerTable; ++i) {
-    entries[i] = encodeEntry(table.clusters[i], clock);
+    const Cluster* const cluster = table.find(i);
+    entries[i] = encodeEntry(cluster != nullptr ? *cluster : untouched, clock);
   }
 }
 
