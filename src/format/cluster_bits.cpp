@@ -6,9 +6,10 @@
 namespace netcow {
 
 std::uint64_t ClusterBits::count() const {
+  // By words: each write of a fresh block counts twice.
   std::uint64_t total = 0;
-  for (const std::uint8_t byte : bytes) {
-    total += static_cast<std::uint64_t>(std::popcount(byte));
+  for (const std::uint64_t word : std::bit_cast<std::array<std::uint64_t, 5>>(bytes)) {
+    total += static_cast<std::uint64_t>(std::popcount(word));
   }
   return total;
 }
