@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "cache/cache_space.h"
+#include "cli/run_command.h"
 #include "format/geometry.h"
 #include "upload/upload_prefix.h"
 
@@ -360,7 +361,7 @@ std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& ar
     app.exit(text);
     return std::nullopt;
   } catch (const CLI::ParseError& error) {
-    refuse(error.what());
+    refuse(usageLine(error));
   }
   complete(command, raw);
   return command;

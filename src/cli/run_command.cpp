@@ -3,8 +3,16 @@
 
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 namespace netcow {
+
+std::string usageLine(const CLI::ParseError& error) {
+  // Its own text is meant for programmers: "Could not convert: --min-age = soon".
+  constexpr std::string_view kConversion = "Could not convert: ";
+  const std::string text = error.what();
+  return text.starts_with(kConversion) ? text.substr(kConversion.size()) + " is no number" : text;
+}
 
 int runCommand(CLI::App& app, int argc, char** argv, const std::function<ExitStatus()>& command) {
   const auto fail = [&app](const std::string& line, ExitStatus status) {
@@ -17,8 +25,7 @@ int runCommand(CLI::App& app, int argc, char** argv, const std::function<ExitSta
   } catch (const CLI::Success& text) {  // --help
     return app.exit(text);
   } catch (const CLI::ParseError& error) {
-    return fail(std::string(error.what()) + "; see " + app.get_name() + " --help",
-                ExitStatus::usage);
+    return fail(usageLine(error) + "; see " + app.get_name() + " --help", ExitStatus::usage);
   } catch (const UserError& error) {
     return fail(error.what(), error.status());
   } catch (const std::exception& error) {

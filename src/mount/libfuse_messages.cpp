@@ -36,13 +36,17 @@ std::string withoutLineEnd(std::string_view text) {
 }  // namespace
 
 struct LibfuseLog {
-  static void take(fuse_log_level level, const std::string& message) {
+  static void take(fuse_log_level level, std::string_view message) {
     if (collecting == nullptr) {
-      spdlog::log(levelOf(level), "{}", message);
+      spdlog::log(levelOf(level), "{}", withoutLineEnd(message));
       return;
     }
-    std::string& text = collecting->text_;
-    text += (text.empty() ? "" : "; ") + message;
+    // libfuse says some lines in several calls.
+    const bool ends = message.ends_with('\n');
+    message.remove_suffix(ends ? 1 : 0);
+    collecting->text_ += collecting->lineEnded_ ? "; " : "";
+    collecting->text_ += message;
+    collecting->lineEnded_ = ends;
   }
 };
 
@@ -53,7 +57,7 @@ __attribute__((format(printf, 2, 0))) void logFromLibfuse(fuse_log_level level, 
   char line[1024];
   std::vsnprintf(line, sizeof line, format, arguments);
   try {
-    LibfuseLog::take(level, withoutLineEnd(line));
+    LibfuseLog::take(level, line);
   } catch (const std::exception&) {
     std::fputs(line, stderr);  // no memory for a message
   }

@@ -20,6 +20,7 @@ class LibfuseMessages {
  private:
   friend struct LibfuseLog;
   std::string text_;
+  bool lineEnded_ = false;  ///< what comes next begins a new line
 };
 
 }  // namespace netcow

@@ -137,7 +137,8 @@ void makeFolder(const std::string& directory) {
   }
   fs::create_directories(directory, error);
   if (error) {
-    throwErrno(error.value(), "cannot make the session's folder " + directory);
+    throw UserError("cannot make the session's folder " + directory + ": " + error.message() +
+                    "; make it by hand, or name another one");
   }
   for (const fs::path& folder : changed) {
     syncFolder(folder);
