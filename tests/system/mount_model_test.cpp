@@ -11,7 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "base/unique_fd.h"
 #include "format/geometry.h"
@@ -72,8 +74,9 @@ struct MappedFocus {
 
 class MountModel {
  public:
-  MountModel(const Arguments& source, std::uint64_t baseSize, SeededRandom& random)
-      : random_(random), source_(source), model_(4 * kTableSpan, baseSize) {
+  /// `tries`: how often a mount is tried, as one that meets no server with the image ends at once.
+  MountModel(const Arguments& source, std::uint64_t baseSize, SeededRandom& random, int tries = 1)
+      : random_(random), source_(source), tries_(tries), model_(4 * kTableSpan, baseSize) {
     forEachFocus(baseSize, [this](std::uint64_t begin, std::uint64_t end) {
       for (std::uint64_t i = begin; i < end; ++i) {
         model_.bytes(i, 1)[0] = patternByte(i);
@@ -118,7 +121,9 @@ class MountModel {
   void mount(const Arguments& session) {
     Arguments all = source_;
     all.insert(all.end(), session.begin(), session.end());
-    mount_ = std::make_unique<RunningMount>(temporary_ / "mnt", all);
+    for (int left = tries_; left > 0 && (!mount_ || !mount_->mounted()); --left) {
+      mount_ = std::make_unique<RunningMount>(temporary_ / "mnt", all);
+    }
     ASSERT_TRUE(mount_->mounted()) << mount_->process().output();
     open();
   }
@@ -320,6 +325,7 @@ class MountModel {
   TemporaryDirectory temporary_;
   const std::string session_ = temporary_ / "session";
   Arguments source_;
+  const int tries_;
   PlainImage model_;
   std::unique_ptr<RunningMount> mount_;
   UniqueFd cached_;
@@ -345,27 +351,44 @@ TEST(MountModel, AgreesWithAPlainBufferOverALateAndUnorderedBase) {
   model.run(steps());
 }
 
-// Two servers behind networks that cut every connection within moments, in the middle of replies.
-TEST(MountModel, AgreesWithAPlainBufferOverANetworkThatIsCutAllTheTime) {
+/// Kills one of two servers and starts it again, then the other, all the time.
+void killInTurns(const std::stop_token& stop, RunningServer& first, RunningServer& second) {
+  const auto pause = std::chrono::milliseconds(longRun() ? 1000 : 200);
+  for (int turn = 0; !stop.stop_requested(); ++turn) {
+    std::this_thread::sleep_for(pause);
+    RunningServer& server = turn % 2 == 0 ? first : second;
+    server.kill();
+    server.start();
+  }
+}
+
+// Two servers that are killed in turns, behind networks that cut every connection within moments,
+// in the middle of replies.
+TEST(MountModel, AgreesWithAPlainBufferOverServersThatAreKilledAndANetworkThatIsCut) {
   SeededRandom random;
-  ScriptedDnbd3Server server({"model", 3}, kBaseSize,
-                             [](std::uint64_t offset, std::span<std::byte> buffer) {
-                               for (std::size_t i = 0; i < buffer.size(); ++i) {
-                                 buffer[i] = patternByte(offset + i);
-                               }
-                             });
+  const TemporaryDirectory temporary;
+  for (const char* const name : {"first", "second"}) {
+    std::filesystem::create_directory(temporary / name);
+    writeBase(temporary / name + "/model.r3", kBaseSize);
+  }
+  RunningServer firstServer(temporary / "first");
+  RunningServer secondServer(temporary / "second");
   NetworkFaults faults;
   faults.delay = std::chrono::microseconds(100);
   faults.reorder = true;
   faults.seed = random.seed();
   faults.cutEvery = std::chrono::milliseconds(longRun() ? 1000 : 100);
-  FaultProxy first(server.port(), faults);
+  FaultProxy first(firstServer.blocksPort(), faults);
   faults.cutEvery = std::chrono::milliseconds(0);
   faults.cutAfterBytes = 1'234'567;
-  FaultProxy second(server.port(), faults);
+  FaultProxy second(secondServer.blocksPort(), faults);
   MountModel model({"-h", first.host().text() + " " + second.host().text(), "-i", "model"},
-                   kBaseSize, random);
-  model.run(steps());
+                   kBaseSize, random, 10);
+  {
+    const std::jthread killer(
+        [&](const std::stop_token& stop) { killInTurns(stop, firstServer, secondServer); });
+    model.run(steps());
+  }
   EXPECT_GT(first.counts().cuts + second.counts().cuts, 3U);
 }
 

@@ -90,8 +90,15 @@ RunningMount::~RunningMount() {
 }
 
 ProcessResult RunningMount::unmount() {
-  if (::umount2(mountpoint_.c_str(), 0) != 0) {
-    ADD_FAILURE() << "cannot unmount " << mountpoint_ << ": " << std::strerror(errno);
+  // A program that another thread just starts holds all our descriptors until it is executed.
+  int error = 0;
+  const auto isOver = [&] {
+    error = ::umount2(mountpoint_.c_str(), 0) == 0 ? 0 : errno;
+    return error != EBUSY;
+  };
+  static_cast<void>(waitUntil(isOver, std::chrono::seconds(5)));
+  if (error != 0) {
+    ADD_FAILURE() << "cannot unmount " << mountpoint_ << ": " << std::strerror(error);
     process_->signal(SIGKILL);
   }
   return wait();

@@ -31,7 +31,8 @@ class RunningServer {
   void stop();
 
   [[nodiscard]] std::string blocksAddress() const;  ///< for -h
-  [[nodiscard]] std::string httpAddress() const;    ///< for -C
+  [[nodiscard]] std::uint16_t blocksPort() const { return blocksPort_; }
+  [[nodiscard]] std::string httpAddress() const;  ///< for -C
 
  private:
   const std::string images_;
