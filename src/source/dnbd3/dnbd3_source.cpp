@@ -15,13 +15,15 @@
 namespace netcow {
 namespace {
 
-/// Adds what the hosts' names stand for to `servers`. Returns "host why; " for those without.
+/// Adds what the hosts' names stand for to `servers`. Returns "host why" for those without, joined
+/// by "; ".
 std::string resolveInto(KnownServers& servers, const Dnbd3Options& options) {
   std::string failures;
   for (const ResolvedHost& resolved : resolveHosts(options.hosts, options.timing.connectLimit)) {
     addServers(servers, resolved);
     if (!resolved.error.empty()) {
-      failures += resolved.host.text() + " has no address (" + resolved.error + "); ";
+      failures += (failures.empty() ? "" : "; ") + resolved.host.text() + " has no address (" +
+                  resolved.error + ")";
     }
   }
   return failures;
@@ -59,13 +61,15 @@ std::unique_ptr<Source> connectDnbd3(const Dnbd3Options& options) {
   ServerFinder finder(servers, std::move(settings));
   auto found = search(finder);
   if (!found) {
-    throw UserError("no server gives image " + describe(options.image) + ": " + unresolved +
-                    finder.failures() +
-                    (finder.failures().empty() ? "check the hosts"
-                                               : "; check the hosts and the name of the image"));
+    const std::string failures = finder.failures();
+    const bool both = !unresolved.empty() && !failures.empty();
+    throw UserError(
+        "no server gives image " + describe(options.image) + ": " + unresolved +
+        (both ? "; " : "") + failures +
+        (failures.empty() ? "; check the hosts" : "; check the hosts and the name of the image"));
   }
   if (!unresolved.empty()) {
-    spdlog::warn("going on without some hosts: {}", unresolved);
+    spdlog::warn("going on without some hosts: {}; check their names", unresolved);
   }
   return std::make_unique<Dnbd3Client>(options, std::move(servers), std::move(*found));
 }

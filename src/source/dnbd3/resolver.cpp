@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -59,13 +60,18 @@ NameLookup::NameLookup(const std::vector<Host>& hosts) : answers_(std::make_shar
     answers_->waiting = hosts.size();
   }
   for (const Host& host : hosts) {
-    std::thread([answers = answers_, host] {
-      ResolvedHost result = resolve(host, false);
+    const auto answer = [answers = answers_](ResolvedHost result) {
       const MutexLock lock(answers->mutex);
       answers->answers.push_back(std::move(result));
       --answers->waiting;
       answers->changed.notifyAll();
-    }).detach();
+    };
+    try {
+      std::thread([answer, host] { answer(resolve(host, false)); }).detach();
+    } catch (const std::system_error& error) {
+      // No thread to be had now: no reason to end the mount whose servers are searched.
+      answer({.host = host, .addresses = {}, .error = error.code().message()});
+    }
   }
 }
 

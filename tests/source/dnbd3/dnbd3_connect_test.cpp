@@ -8,6 +8,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -77,13 +78,22 @@ TEST_F(Dnbd3ConnectTest, NamesEveryHostAndWhyItIsOfNoUse) {
 }
 
 TEST_F(Dnbd3ConnectTest, NamesAHostWithoutAnAddress) {
-  options_.hosts = {Host{"bad..name", 5003}};
-  try {
-    connectDnbd3(options_);
-    FAIL() << "connected";
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("bad..name:5003 has no address"));
-  }
+  const auto complain = [this](std::vector<Host> hosts) -> std::string {
+    options_.hosts = std::move(hosts);
+    try {
+      connectDnbd3(options_);
+      return "connected";
+    } catch (const UserError& error) {
+      return error.what();
+    }
+  };
+  const Host nowhere{"bad..name", 5003};
+  const std::string without = "revision 3: bad..name:5003 has no address (";
+  EXPECT_THAT(complain({nowhere}), AllOf(HasSubstr(without), EndsWith("); check the hosts")));
+  const auto gone = makeServer();
+  gone->stop();
+  EXPECT_THAT(complain({nowhere, gone->host()}),
+              AllOf(HasSubstr(without), HasSubstr("); " + gone->host().text() + " cannot")));
 }
 
 TEST_F(Dnbd3ConnectTest, RefusesImpossibleSizes) {
