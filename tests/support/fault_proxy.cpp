@@ -134,6 +134,11 @@ class FaultProxy::Connection {
     return proxy_.faults_;
   }
 
+  /// A number of bytes of NetworkFaults, where 0 is never.
+  static std::uint64_t orNever(std::uint64_t bytes) {
+    return bytes > 0 ? bytes : std::numeric_limits<std::uint64_t>::max();
+  }
+
   void carry(std::uint64_t seed) {
     const auto begin = SteadyClock::now();
     FaultLane up(client_.get(), server_.get(), false, seed);
@@ -145,18 +150,18 @@ class FaultProxy::Connection {
       const auto now = SteadyClock::now();
       const auto cutAt =
           faults.cutEvery.count() > 0 ? begin + faults.cutEvery : SteadyClock::time_point::max();
-      const std::uint64_t allowed = faults.cutAfterBytes > 0
-                                        ? faults.cutAfterBytes
-                                        : std::numeric_limits<std::uint64_t>::max();
-      if (cut_ || faults.down || now >= cutAt || down.carried() >= allowed) {
+      const std::uint64_t untilCut = orNever(faults.cutAfterBytes);
+      const std::uint64_t untilSilent = orNever(faults.silentAfterBytes);
+      if (cut_ || faults.down || now >= cutAt || down.carried() >= untilCut) {
         proxy_.count([](Counts& counts) { ++counts.cuts; });
         return;
       }
       const std::uint64_t before[] = {up.carried(), down.carried()};
       const std::uint64_t received = std::exchange(counted, up.received());
-      if (!faults.silent) {
-        alive = up.send(now, faults, std::numeric_limits<std::uint64_t>::max()) &&
-                down.send(now, faults, allowed - down.carried());
+      const bool silent = faults.silent || down.carried() >= untilSilent;
+      if (!silent) {
+        alive = up.send(now, faults, orNever(0)) &&
+                down.send(now, faults, std::min(untilCut, untilSilent) - down.carried());
       }
       proxy_.count([&](Counts& counts) {
         counts.fromClient += up.received() - received;
@@ -165,15 +170,14 @@ class FaultProxy::Connection {
       });
       alive = alive && !up.isOver() && !down.isOver();
       const auto due =
-          faults.silent ? SteadyClock::time_point::max() : std::min(up.nextDue(), down.nextDue());
-      alive = alive && waitAndReceive(up, down, std::min(due, cutAt), faults);
+          silent ? SteadyClock::time_point::max() : std::min(up.nextDue(), down.nextDue());
+      alive = alive && waitAndReceive(up, down, std::min(due, cutAt), faults, silent);
     }
   }
 
   /// Until `end`, or something can be carried.
   bool waitAndReceive(FaultLane& up, FaultLane& down, SteadyClock::time_point end,
-                      const NetworkFaults& faults) {
-    const bool silent = faults.silent;
+                      const NetworkFaults& faults, bool silent) {
     const auto events = [silent](const FaultLane& in, const FaultLane& out) {
       return static_cast<short>((in.wantsInput() ? POLLIN : 0) |
                                 (out.wantsRoom() && !silent ? POLLOUT : 0));

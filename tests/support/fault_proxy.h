@@ -25,6 +25,8 @@ struct NetworkFaults {
   std::uint64_t cutAfterBytes = 0;
   /// Carries nothing on, as if the server hung: TCP goes on living, and nothing is lost.
   bool silent = false;
+  /// The same for a connection that has carried so many bytes from the server; 0 = never.
+  std::uint64_t silentAfterBytes = 0;
   /// dnbd3 replies that arrive together leave in random order.
   bool reorder = false;
   std::uint64_t seed = 1;  ///< of that order
