@@ -301,7 +301,7 @@ FaultProxy::Counts FaultProxy::counts() const {
 }
 
 bool FaultProxy::waitUntil(const std::function<bool(const Counts&)>& condition) const {
-  const auto end = SteadyClock::now() + std::chrono::seconds(10);
+  const auto end = SteadyClock::now() + std::chrono::seconds(60);
   MutexLock lock(mutex_);
   while (!condition(counts_)) {
     const auto left = end - SteadyClock::now();

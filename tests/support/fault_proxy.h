@@ -60,7 +60,7 @@ class FaultProxy {
     std::uint64_t toClient = 0;     ///< bytes passed on
   };
   [[nodiscard]] Counts counts() const;
-  /// Waits until `condition` holds for the counts; false after ten seconds.
+  /// Waits until `condition` holds for the counts; false after a minute.
   bool waitUntil(const std::function<bool(const Counts&)>& condition) const;
 
  private:

@@ -20,7 +20,7 @@
 namespace netcow::test {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(10);
+constexpr auto kPatience = std::chrono::seconds(60);
 /// Replies leave together up to about so many bytes.
 constexpr std::size_t kSendAtOnce = std::size_t{256} << 10U;
 

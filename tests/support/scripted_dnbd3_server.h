@@ -107,7 +107,7 @@ class ScriptedDnbd3Server {
     std::uint64_t largest = 0;      ///< most bytes ever asked for in one GET_BLOCK
   };
   [[nodiscard]] Counts counts() const;
-  /// Waits until `condition` holds for the counts; false after ten seconds.
+  /// Waits until `condition` holds for the counts; false after a minute.
   bool waitUntil(const std::function<bool(const Counts&)>& condition) const;
 
  private:

@@ -54,10 +54,10 @@ class PendingRead {
     });
   }
 
-  /// -1 if it was not answered within ten seconds.
+  /// -1 if it was not answered within a minute.
   int wait() {
     auto result = state_->result.get_future();
-    const auto ready = result.wait_for(std::chrono::seconds(10));
+    const auto ready = result.wait_for(std::chrono::seconds(60));
     return ready == std::future_status::ready ? result.get() : -1;
   }
   [[nodiscard]] bool matches() const { return matchesPattern(state_->buffer, offset_); }

@@ -34,10 +34,10 @@ class Dnbd3SwitchTest : public Dnbd3Fixture {
     return source.statusText().find("Server:   " + server.host().text() + "\n") !=
            std::string::npos;
   }
-  /// Keeps reads under way until `condition` holds; false after ten seconds or a wrong read.
+  /// Keeps reads under way until `condition` holds; false after a minute or a wrong read.
   static bool readUntil(Source& source, SeededRandom& random,
                         const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    const auto end = std::chrono::steady_clock::now() + seconds(60);
     std::deque<PendingRead> reads;
     while (!condition() && std::chrono::steady_clock::now() < end) {
       while (reads.size() < 16) {
