@@ -9,13 +9,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "support/seeded_random.h"
 
 namespace {
 
@@ -50,9 +50,9 @@ class Connection {
 
   /// The body of a 200.
   std::string post(const std::string& target, const std::string& body) {
-    send("POST " + target +
-         " HTTP/1.1\r\nHost: bench\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
-    send(body);
+    // At once: else the body waits for the acknowledgement of the header.
+    send("POST " + target + " HTTP/1.1\r\nHost: bench\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body);
     std::string answer;
     std::size_t end = std::string::npos;
     while (end == std::string::npos) {
@@ -92,14 +92,17 @@ class Connection {
   netcow::UniqueFd fd_;
 };
 
-std::string updateBody(std::uint64_t blocks, netcow::test::SeededRandom& random) {
+std::string updateBody(std::uint64_t blocks, unsigned seed) {
   std::string body(kBitfield, '\0');
   for (std::uint64_t block = 0; block < blocks; ++block) {
     body[block / 8] =
         static_cast<char>(static_cast<unsigned char>(body[block / 8]) | (1U << (block % 8)));
   }
-  const auto content = random.bytes(blocks * kBlock);
-  return body.append(reinterpret_cast<const char*>(content.data()), content.size());
+  std::independent_bits_engine<std::mt19937, 8, unsigned> random(seed);
+  for (std::uint64_t left = blocks * kBlock; left > 0; --left) {
+    body += static_cast<char>(random());
+  }
+  return body;
 }
 
 struct Work {
@@ -110,8 +113,7 @@ struct Work {
 
 /// Seconds that each update took.
 std::vector<double> sendUpdates(Work& work, unsigned number) {
-  netcow::test::SeededRandom random(number);
-  const std::string body = updateBody(work.options.blocks, random);
+  const std::string body = updateBody(work.options.blocks, number);
   const std::string& uuid = work.uuids[number % work.uuids.size()];
   Connection connection(work.options.port);
   std::vector<double> seconds;
