@@ -16,7 +16,7 @@ readonly build_packages=(
   libcurl4-openssl-dev
   libboost1.81-dev
   libsqlite3-dev zlib1g-dev libsystemd-dev
-  libcli11-dev libspdlog-dev nlohmann-json3-dev
+  libcli11-dev libspdlog-dev nlohmann-json3-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev
   e2fsprogs
 )

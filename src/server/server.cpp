@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 
 #include "base/logging.h"
@@ -11,6 +12,7 @@
 #include "server/http/cross_site.h"
 #include "server/http/http_server.h"
 #include "server/http/request_path.h"
+#include "server/metrics/metrics.h"
 #include "server/page/overview_source.h"
 #include "server/page/page.h"
 #include "server/state_folder.h"
@@ -56,12 +58,31 @@ struct Server::Parts {
     const auto path = canonicalPath(request.target);
     if (!path) {
       reply({.status = 400, .body = "the path holds a bad escape"});
-    } else if (request.method != "GET" && request.method != "HEAD" && isFromAnotherSite(request)) {
-      reply({.status = 403, .body = "a page of another site must not change anything here"});
-    } else if (Page::takes(*path)) {
-      page.handle(*path, std::move(request), std::move(reply));
     } else {
-      api.handle(*path, std::move(request), {}, std::move(reply));
+      answer(*path, std::move(request), counted(*path, std::move(reply)));
+    }
+  }
+
+  /// The same reply, which is counted when it is given.
+  HttpReply counted(const std::string& path, HttpReply reply) {
+    return HttpReply([this, path, begin = std::chrono::steady_clock::now(),
+                      reply = std::move(reply)](HttpResponse response) mutable {
+      httpStatistics.answered(path, response.status, std::chrono::steady_clock::now() - begin);
+      reply(std::move(response));
+    });
+  }
+
+  void answer(const std::string& path, HttpRequest&& request, HttpReply reply) {
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (!reads && isFromAnotherSite(request)) {
+      reply({.status = 403, .body = "a page of another site must not change anything here"});
+    } else if (path == "/metrics") {
+      reply(reads ? tellMetrics(blocks->figures(), uploads.figures(), httpStatistics)
+                  : HttpResponse{.status = 405, .body = "this takes GET", .allow = "GET, HEAD"});
+    } else if (Page::takes(path)) {
+      page.handle(path, std::move(request), std::move(reply));
+    } else {
+      api.handle(path, std::move(request), {}, std::move(reply));
     }
   }
 
@@ -69,6 +90,7 @@ struct Server::Parts {
   StateFolder state;
   UploadService uploads;
   UploadApi api;
+  HttpStatistics httpStatistics;
   UploadKeys uploadKeys;
   OverviewSource overviewSource;
   OverviewKeeper overviews;

@@ -262,6 +262,21 @@ TEST_F(ServerTest, RefusesChangesThatAPageOfAnotherSiteAsksFor) {
   EXPECT_EQ(overview["uploads"]["total"], 0);
 }
 
+TEST_F(ServerTest, TellsMetrics) {
+  test::writeFile(images_ / "win.r1", random_.bytes(8192));
+  start();
+  download("win", 1, 8192);
+  create("win", 1);
+  const auto metrics = http().get("/cow/metrics");
+  EXPECT_EQ(metrics.status, 200U);
+  EXPECT_THAT(metrics.header, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_THAT(metrics.body, HasSubstr("\nnetcow_dnbd3_sent_bytes_total 8192\n"));
+  EXPECT_THAT(metrics.body, HasSubstr("\nnetcow_uploads{state=\"active\"} 1\n"));
+  EXPECT_THAT(metrics.body,
+              HasSubstr("\nnetcow_http_requests_total{call=\"create\",code=\"2xx\"} 1\n"));
+  EXPECT_EQ(http().post("/metrics", "").status, 405U);
+}
+
 TEST_F(ServerTest, TellsWhatItServesWhere) {
   start();
   EXPECT_THAT(server_->describe(),

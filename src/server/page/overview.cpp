@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "server/http/form.h"
 
@@ -127,8 +128,9 @@ void setQueuePositions(std::vector<Overview::Upload>& uploads) {
       waiting.push_back(&upload);
     }
   }
-  std::ranges::stable_sort(waiting, {},
-                           [](const auto* upload) { return upload->record.changedAt; });
+  std::ranges::sort(waiting, {}, [](const Overview::Upload* upload) {
+    return std::tie(upload->record.changedAt, upload->key);
+  });
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     waiting[i]->queuePosition = i + 1;
   }
