@@ -5,10 +5,12 @@
 
 #include <csignal>
 #include <string>
+#include <vector>
 
 #include "base/errors.h"
 #include "base/logging.h"
 #include "cli/run_command.h"
+#include "server/blocks/other_servers.h"
 #include "server/server.h"
 
 namespace netcow {
@@ -16,7 +18,10 @@ namespace {
 
 struct ServeOptions {
   std::string images;
-  std::string listen;
+  std::vector<std::string> listen;
+  std::vector<std::string> alternativeServers;
+  std::uint64_t checksumRate = ServerOptions().checksumBytesPerSecond;
+  std::size_t maxClients = ServerOptions().maxBlockClients;
   std::string http;
   std::string state;
   std::string logFile;
@@ -27,8 +32,24 @@ void addOptions(CLI::App& app, ServeOptions& options) {
   app.add_option("--images", options.images, "Folder of images, NAME.rN in it and its sub-folders")
       ->required()
       ->type_name("DIR");
-  app.add_option("--listen", options.listen, "Where dnbd3 clients connect [127.0.0.1:5003]")
+  app.add_option("--listen", options.listen,
+                 "Where dnbd3 clients connect; may be given several times [127.0.0.1:5003]")
       ->type_name("HOST:PORT");
+  app.add_option("--alt-server", options.alternativeServers,
+                 "Another dnbd3 server that has these images, for clients to know; may be given "
+                 "up to 8 times")
+      ->type_name("HOST:PORT");
+  app.add_option("--max-clients", options.maxClients,
+                 "How many dnbd3 clients may be connected at once")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option(
+         "--checksum-rate", options.checksumRate,
+         "How much is read in a second to make lists of checksums (NAME.rN.crc) that images "
+         "lack; 0 = none are made [64M]")
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   app.add_option("--http", options.http, "Where uploads and web browsers connect [127.0.0.1:5000]")
       ->type_name("HOST:PORT");
   app.add_option("--state", options.state,
@@ -43,7 +64,16 @@ ServerOptions serverOptions(const ServeOptions& given) {
   ServerOptions options;
   options.imagesFolder = given.images;
   options.stateFolder = given.state;
-  options.blocksAddress = parseListenAddress(given.listen, options.blocksAddress);
+  const ListenAddress usual = options.blocksAddresses.front();
+  if (!given.listen.empty()) {
+    options.blocksAddresses.clear();
+  }
+  for (const std::string& address : given.listen) {
+    options.blocksAddresses.push_back(parseListenAddress(address, usual));
+  }
+  options.otherServers = lookUpOtherServers(given.alternativeServers);
+  options.maxBlockClients = given.maxClients;
+  options.checksumBytesPerSecond = given.checksumRate;
   options.httpAddress = parseListenAddress(given.http, options.httpAddress);
   return options;
 }
@@ -70,8 +100,8 @@ sigset_t blockEndSignals() {
 }
 
 void serve(const ServeOptions& given) {
-  const ServerOptions options = serverOptions(given);
   setUpLogging(given.logFile, given.debug);
+  const ServerOptions options = serverOptions(given);
   raiseDescriptorLimit();
   const sigset_t endSignals = blockEndSignals();
   Server server(options);

@@ -28,6 +28,14 @@ std::string stateFolderOf(const ServerOptions& options, const ImageCatalog& cata
                                      : options.stateFolder;
 }
 
+std::string textOf(const std::vector<ListenAddress>& addresses) {
+  std::string text;
+  for (const ListenAddress& address : addresses) {
+    text += (text.empty() ? "" : ", ") + address.text();
+  }
+  return text;
+}
+
 }  // namespace
 
 // In the order in which they need each other; destroyed from the end, so that no request runs when
@@ -36,6 +44,9 @@ struct Server::Parts {
   explicit Parts(const ServerOptions& options)
       : catalog(options.imagesFolder),
         state(stateFolderOf(options, catalog)),
+        checksums(catalog, state.path() + "/checksums"),
+        checksumMaker(catalog, checksums,
+                      ChecksumMakerOptions{.bytesPerSecond = options.checksumBytesPerSecond}),
         uploads(state.path(), catalog, options.uploads),
         api(uploads),
         overviewSource(
@@ -45,9 +56,12 @@ struct Server::Parts {
              [this](const std::string& path, HttpRequest&& request, HttpReply reply) {
                api.handle(path, std::move(request), {}, std::move(reply));
              }) {
-    blocks = std::make_unique<BlockServer>(
-        catalog,
-        BlockServerOptions{options.blocksAddress, options.longestSilence, options.otherServers});
+    blocks =
+        std::make_unique<BlockServer>(catalog, checksums,
+                                      BlockServerOptions{.addresses = options.blocksAddresses,
+                                                         .longestSilence = options.longestSilence,
+                                                         .otherServers = options.otherServers,
+                                                         .maxClients = options.maxBlockClients});
     http = std::make_unique<HttpServer>(HttpServerOptions{.address = options.httpAddress},
                                         [this](HttpRequest&& request, HttpReply reply) {
                                           answer(std::move(request), std::move(reply));
@@ -88,6 +102,8 @@ struct Server::Parts {
 
   ImageCatalog catalog;
   StateFolder state;
+  ChecksumLists checksums;
+  ChecksumMaker checksumMaker;
   UploadService uploads;
   UploadApi api;
   HttpStatistics httpStatistics;
@@ -105,6 +121,9 @@ Server::Server(const ServerOptions& options) : parts_(std::make_unique<Parts>(op
                  parts_->catalog.folder().string());
   }
   parts_->blocks->start();
+  if (options.checksumBytesPerSecond > 0) {
+    parts_->checksumMaker.start();
+  }
   parts_->http->start();
 }
 
@@ -117,7 +136,7 @@ void Server::stop() {
 }
 
 std::uint16_t Server::blocksPort() const {
-  return parts_->blocks->address().port;
+  return parts_->blocks->addresses().front().port;
 }
 
 std::uint16_t Server::httpPort() const {
@@ -132,7 +151,7 @@ std::vector<std::string> Server::describe() const {
   return {
       "exports " + parts_->catalog.folder().string() + " (" +
           std::to_string(parts_->catalog.list().size()) + " images) over dnbd3 on " +
-          parts_->blocks->address().text(),
+          textOf(parts_->blocks->addresses()),
       "takes uploads on http://" + parts_->http->address().text() + "/ and keeps them in " +
           parts_->state.path(),
   };

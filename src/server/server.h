@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "format/dnbd3_messages.h"
 #include "server/blocks/block_statistics.h"
+#include "server/checksums/checksum_maker.h"
 #include "server/net/listen_address.h"
 #include "server/uploads/upload_service.h"
 
@@ -17,13 +19,17 @@ namespace netcow {
 struct ServerOptions {
   std::string imagesFolder;
   std::string stateFolder;  ///< of uploads; empty = ".netcow" in the folder of images
-  ListenAddress blocksAddress = {"127.0.0.1", dnbd3::kDefaultPort};
+  std::vector<ListenAddress> blocksAddresses = {{"127.0.0.1", dnbd3::kDefaultPort}};
   ListenAddress httpAddress = {"127.0.0.1", 5000};
   /// A dnbd3 client from which nothing comes for so long is dropped.
   std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
   UploadServiceOptions uploads;
   /// What dnbd3 clients are told when they ask for other servers.
   std::vector<dnbd3::ServerEntry> otherServers;
+  /// More dnbd3 clients at once are refused.
+  std::size_t maxBlockClients = 8'000;
+  /// What is read in a second to make lists of checksums that images lack; 0 = none are made.
+  std::uint64_t checksumBytesPerSecond = ChecksumMakerOptions().bytesPerSecond;
 };
 
 /// What `netcow serve` runs: exports a folder of images over dnbd3, and collects and merges what
@@ -39,7 +45,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  [[nodiscard]] std::uint16_t blocksPort() const;  ///< the one really bound
+  [[nodiscard]] std::uint16_t blocksPort() const;  ///< the first really bound
   [[nodiscard]] std::uint16_t httpPort() const;    ///< the one really bound
   /// What is served over dnbd3, to whom. From any thread.
   [[nodiscard]] BlockFigures blockFigures() const;

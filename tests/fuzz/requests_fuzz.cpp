@@ -16,6 +16,7 @@ namespace netcow::test {
 namespace {
 
 using Bytes = std::vector<std::byte>;
+using Taken = ClientProtocol::Taken;
 
 constexpr std::uint64_t kFileSize = 3 * 4096 - 100;
 constexpr std::uint64_t kServedSize = 3 * 4096;
@@ -42,6 +43,7 @@ struct ServedFolder {
   Bytes list;
   std::vector<dnbd3::ServerEntry> servers;
   ImageCatalog catalog = ImageCatalog(folder.path());
+  ChecksumLists checksums = ChecksumLists(catalog, folder / ".own");
 };
 
 void append(Bytes& to, const Bytes& bytes) {
@@ -179,33 +181,49 @@ Bytes makeStream(FuzzInput& input) {
   return stream;
 }
 
+/// Gives the next bytes to a client that takes a part of them. The next call repeats the rest.
+Bytes takeSome(ClientProtocol& protocol, std::size_t bufferSize, std::uint32_t seed) {
+  Bytes bytes;
+  if (const auto piece = protocol.filePiece()) {
+    bytes.resize(piece->length);
+    demand(!protocol.image()->read(bytes, piece->offset), "an image that is there can be read");
+  } else {
+    bytes.resize(bufferSize);
+    bytes.resize(protocol.gather(bytes, DiskAccess::mayWait).length);
+  }
+  demand(!bytes.empty(), "whoever has replies has something to say");
+  bytes.resize(seed == 0 ? bytes.size() : std::min<std::size_t>(bytes.size(), 1 + seed % 777));
+  protocol.sent(bytes.size());
+  return bytes;
+}
+
 /// Moves bytes as a connection does; compares what leaves with the model's replies.
 void serve(const ServedFolder& served, const Bytes& stream, std::uint32_t seed) {
   Model model(served);
   const Bytes expected = model.answer(stream);
   BlockStatistics statistics;
-  ClientProtocol protocol(served.catalog, served.servers, statistics);
+  const BlockService service = {served.catalog, served.checksums, statistics,
+                                BlockService::encodeServers(served.servers)};
+  ClientProtocol protocol(service, /*leastFromFile=*/seed % 8192);
   StreamSlices slices(stream, seed);
   Bytes input;
   Bytes output;
-  Bytes buffer(seed == 0 ? 65'536 : sizeof(dnbd3::ReplyHeader) + seed % 5'000);
+  const std::size_t buffer = seed == 0 ? 65'536 : sizeof(dnbd3::ReplyHeader) + seed % 5'000;
   const auto produce = [&] {
-    const auto length = protocol.produce(buffer);
-    demand(length.has_value(), "an image that is there can be read");
-    output.insert(output.end(), buffer.begin(),
-                  buffer.begin() + static_cast<std::ptrdiff_t>(*length));
+    const Bytes next = protocol.hasReplies() ? takeSome(protocol, buffer, seed) : Bytes();
+    output.insert(output.end(), next.begin(), next.end());
   };
   bool connected = true;
   while (connected && !slices.empty()) {
     appendBytes(input, slices.next());
     std::size_t used = 0;
     do {
-      connected = protocol.receive(input, used);
+      connected = protocol.receive(input, used, DiskAccess::mayWait) != Taken::broken;
       demand(used <= input.size(), "no more is used than was sent");
       input.erase(input.begin(), input.begin() + static_cast<std::ptrdiff_t>(used));
       produce();
     } while (connected && used != 0);
-    demand(!connected || input.size() < ClientProtocol::kLongestMessage || protocol.queueFull(),
+    demand(!connected || input.size() < ClientProtocol::kLongestMessage || protocol.room() == 0,
            "whole messages are taken");
   }
   while (protocol.hasReplies()) {

@@ -40,12 +40,12 @@ class BlockServerTest : public testing::Test {
     start({});
   }
   void start(BlockServerOptions options) {
-    options.address = {"127.0.0.1", 0};
+    options.addresses = {{"127.0.0.1", 0}};
     server_.reset();
-    server_ = std::make_unique<BlockServer>(catalog_, options);
+    server_ = std::make_unique<BlockServer>(catalog_, checksums_, options);
     server_->start();
   }
-  RawClient connect() { return RawClient(server_->address().port); }
+  RawClient connect() { return RawClient(server_->addresses().front().port); }
   RawClient connectAndSelect() {
     RawClient client = connect();
     client.send(selectImage("win", 4));
@@ -65,6 +65,7 @@ class BlockServerTest : public testing::Test {
   test::TemporaryDirectory directory_;
   Bytes content_ = random_.bytes(kOddSize);
   ImageCatalog catalog_ = ImageCatalog(directory_.path());
+  ChecksumLists checksums_ = ChecksumLists(catalog_, directory_ / ".own");
   std::unique_ptr<BlockServer> server_;
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "server/dnbd3_bytes.h"
+#include "server/sent_bytes.h"
 #include "server/test_files.h"
 #include "support/seeded_random.h"
 #include "support/temporary_directory.h"
@@ -21,6 +22,8 @@ using test::request;
 using test::selectImage;
 using test::selectReply;
 
+using Taken = ClientProtocol::Taken;
+
 constexpr std::uint64_t kSize = 100 * 4096;
 
 class ClientProtocolTest : public testing::Test {
@@ -30,20 +33,19 @@ class ClientProtocolTest : public testing::Test {
   /// Feeds whole messages; false when the client is to be disconnected.
   bool receive(const Bytes& bytes) {
     std::size_t used = 0;
-    const bool keep = protocol_.receive(bytes, used);
-    EXPECT_TRUE(!keep || used == bytes.size());
-    return keep;
+    const auto taken = protocol_.receive(bytes, used, DiskAccess::mayWait);
+    EXPECT_TRUE(taken == Taken::broken || used == bytes.size());
+    return taken == Taken::whole;
   }
   Bytes produceAll(std::size_t bufferSize = 65'536) {
     Bytes all;
     while (protocol_.hasReplies()) {
-      Bytes buffer(bufferSize);
-      const auto length = protocol_.produce(buffer);
-      if (!length) {
+      const Bytes next = test::takeNext(protocol_, bufferSize);
+      if (next.empty()) {
         ADD_FAILURE() << "disconnected";
         return all;
       }
-      all.insert(all.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*length));
+      all.insert(all.end(), next.begin(), next.end());
     }
     return all;
   }
@@ -61,9 +63,10 @@ class ClientProtocolTest : public testing::Test {
   test::TemporaryDirectory directory_;
   Bytes content_ = random_.bytes(kSize);
   ImageCatalog catalog_ = ImageCatalog(directory_.path());
-  std::vector<dnbd3::ServerEntry> otherServers_;
+  ChecksumLists checksums_ = ChecksumLists(catalog_, directory_ / ".own");
   BlockStatistics statistics_;
-  ClientProtocol protocol_ = ClientProtocol(catalog_, otherServers_, statistics_);
+  BlockService service_ = {catalog_, checksums_, statistics_, BlockService::encodeServers({})};
+  ClientProtocol protocol_ = ClientProtocol(service_);
 };
 
 TEST_F(ClientProtocolTest, AnswersASelectWithNameRevisionAndSize) {
@@ -176,23 +179,16 @@ TEST_F(ClientProtocolTest, TellsAtMostEightOtherServers) {
   entry.address = {10, 0, 0, 1};
   entry.port = {0x13, 0x8B};
   entry.type = dnbd3::ServerEntry::kIpv4;
-  const std::vector<dnbd3::ServerEntry> nine(9, entry);
-  ClientProtocol protocol(catalog_, nine, statistics_);
-  std::size_t used = 0;
-  Bytes buffer(4096);
-  ASSERT_TRUE(protocol.receive(selectImage("win", 4), used));
-  ASSERT_TRUE(protocol.produce(buffer));
-  ASSERT_TRUE(protocol.receive(request(3, 0, 0, 5), used));
+  service_.otherServers = BlockService::encodeServers(std::vector<dnbd3::ServerEntry>(9, entry));
+  select();
+  ASSERT_TRUE(receive(request(3, 0, 0, 5)));
   ByteWriter one;
   one.u8(10).u8(0).u8(0).u8(1).u64(0).u32(0).u8(0x13).u8(0x8B).u8(2).u8(0);
   ByteWriter eight;
   for (int i = 0; i < 8; ++i) {
     eight.raw(one.bytes());
   }
-  const Bytes expected = reply(3, 5, eight.bytes());
-  ASSERT_EQ(protocol.produce(buffer), expected.size());
-  buffer.resize(expected.size());
-  EXPECT_EQ(buffer, expected);
+  EXPECT_EQ(produceAll(), reply(3, 5, eight.bytes()));
 }
 
 TEST_F(ClientProtocolTest, AnswersWithoutAListOfChecksums) {
@@ -209,7 +205,7 @@ TEST_F(ClientProtocolTest, WaitsForTheRestOfAMessage) {
   for (const std::byte byte : messages) {
     pending.push_back(byte);
     std::size_t used = 0;
-    ASSERT_TRUE(protocol_.receive(pending, used));
+    ASSERT_EQ(protocol_.receive(pending, used, DiskAccess::mayWait), Taken::whole);
     pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(used));
   }
   EXPECT_EQ(produceAll(), ByteWriter()
@@ -236,24 +232,22 @@ TEST_F(ClientProtocolTest, PutsManySmallRepliesIntoOneBuffer) {
   for (std::uint32_t i = 0; i < 10; ++i) {
     EXPECT_TRUE(receive(getBlock(i, 100, i)));
   }
-  Bytes buffer(65'536);
-  EXPECT_EQ(protocol_.produce(buffer), 10U * (16 + 100));
+  EXPECT_EQ(test::takeNext(protocol_, 65'536).size(), 10U * (16 + 100));
   EXPECT_FALSE(protocol_.hasReplies());
 }
 
 TEST_F(ClientProtocolTest, TakesNoMoreRequestsThanItsQueueHolds) {
   select();
   ByteWriter many;
-  for (std::size_t i = 0; i < ClientProtocol::kMaxQueued + 10; ++i) {
+  for (std::size_t i = 0; i < ReplyQueue::kMost + 10; ++i) {
     many.raw(request(5, 0, 0, i));
   }
   std::size_t used = 0;
-  EXPECT_TRUE(protocol_.receive(many.bytes(), used));
-  EXPECT_TRUE(protocol_.queueFull());
-  EXPECT_EQ(used, ClientProtocol::kMaxQueued * 24);
-  Bytes buffer(65'536);
-  EXPECT_EQ(protocol_.produce(buffer), ClientProtocol::kMaxQueued * 16);
-  EXPECT_FALSE(protocol_.queueFull());
+  EXPECT_EQ(protocol_.receive(many.bytes(), used, DiskAccess::mayWait), Taken::whole);
+  EXPECT_EQ(protocol_.room(), 0U);
+  EXPECT_EQ(used, ReplyQueue::kMost * 24);
+  EXPECT_EQ(test::takeNext(protocol_, 65'536).size(), ReplyQueue::kMost * 16);
+  EXPECT_EQ(protocol_.room(), ReplyQueue::kMost);
 }
 
 }  // namespace

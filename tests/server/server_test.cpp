@@ -37,7 +37,7 @@ class ServerTest : public testing::Test {
   ServerOptions options() {
     ServerOptions options;
     options.imagesFolder = images_;
-    options.blocksAddress.port = 0;
+    options.blocksAddresses = {{"127.0.0.1", 0}};
     options.httpAddress.port = 0;
     return options;
   }
@@ -306,9 +306,9 @@ TEST_F(ServerTest, RefusesAPortInUse) {
   start();
   ServerOptions other = options();
   other.stateFolder = directory_ / "state";
-  other.blocksAddress.port = server_->blocksPort();
+  other.blocksAddresses[0].port = server_->blocksPort();
   EXPECT_THAT(whyNot(other), HasSubstr("cannot listen on 127.0.0.1:"));
-  other.blocksAddress.port = 0;
+  other.blocksAddresses[0].port = 0;
   other.httpAddress.port = server_->httpPort();
   EXPECT_THAT(whyNot(other), HasSubstr("Address already in use"));
 }

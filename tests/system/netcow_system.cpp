@@ -41,17 +41,21 @@ ProcessResult runNetcow(const Arguments& arguments) {
   return runProcess(all);
 }
 
-RunningServer::RunningServer(std::string images)
-    : images_(std::move(images)), blocksPort_(freePort()), httpPort_(freePort()) {
+RunningServer::RunningServer(std::string images, Arguments more)
+    : images_(std::move(images)),
+      more_(std::move(more)),
+      blocksPort_(freePort()),
+      httpPort_(freePort()) {
   start();
 }
 
 RunningServer::~RunningServer() = default;
 
 void RunningServer::start() {
-  process_ =
-      std::make_unique<Process>(Arguments{NETCOW_PROGRAM, "serve", "--images", images_, "--listen",
-                                          blocksAddress(), "--http", httpAddress()});
+  Arguments all = {NETCOW_PROGRAM, "serve",         "--images", images_,
+                   "--listen",     blocksAddress(), "--http",   httpAddress()};
+  all.insert(all.end(), more_.begin(), more_.end());
+  process_ = std::make_unique<Process>(all);
   if (!process_->waitForOutput("http://")) {
     throw std::runtime_error("netcow serve did not start: " + process_->output());
   }

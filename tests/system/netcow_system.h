@@ -20,8 +20,8 @@ ProcessResult runNetcow(const Arguments& arguments);
 /// `netcow serve` over a folder of images. Keeps its ports over a restart.
 class RunningServer {
  public:
-  /// `images` and the state folder in it must outlive the server.
-  explicit RunningServer(std::string images);
+  /// `images` and the state folder in it must outlive the server. `more`: further options.
+  explicit RunningServer(std::string images, Arguments more = {});
   ~RunningServer();
 
   void start();
@@ -30,12 +30,15 @@ class RunningServer {
   /// SIGTERM, waited for.
   void stop();
 
+  [[nodiscard]] const Process& process() const { return *process_; }
+  [[nodiscard]] std::uint16_t blocksPort() const { return blocksPort_; }
   [[nodiscard]] std::string blocksAddress() const;  ///< for -h
   [[nodiscard]] std::uint16_t blocksPort() const { return blocksPort_; }
   [[nodiscard]] std::string httpAddress() const;  ///< for -C
 
  private:
   const std::string images_;
+  const Arguments more_;
   std::uint16_t blocksPort_;
   std::uint16_t httpPort_;
   std::unique_ptr<Process> process_;

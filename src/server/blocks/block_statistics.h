@@ -65,6 +65,8 @@ class BlockStatistics {
   /// The figures now.
   [[nodiscard]] BlockFigures figures() const;
 
+  [[nodiscard]] std::uint64_t clients() const { return clients_; }
+
   void clientCame() { ++clients_, ++acceptedClients_; }
   void clientWent() { --clients_; }
   void clientRefused() { ++refusedClients_; }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/blocks/client_connection.h"
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/write.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
 #include <cstring>
-#include <system_error>
+#include <exception>
+#include <span>
 #include <utility>
 
 #include "base/logging.h"
@@ -14,25 +19,25 @@
 namespace netcow {
 namespace {
 
-namespace asio = boost::asio;
+// What one client may be sent before the others have their turn.
+constexpr std::size_t kTurnBytes = std::size_t{2} << 20U;
+// From the connection to the selection of an image, which every client sends at once.
+constexpr std::chrono::milliseconds kLongestToSelect = std::chrono::seconds(15);
 
-// Several hundred requests, or a few with payload.
-constexpr std::size_t kInputBytes = std::size_t{16} << 10U;
-// What is read from the image for one client at a time: replies leave in sends of this size.
-constexpr std::size_t kOutputBytes = std::size_t{256} << 10U;
-static_assert(kInputBytes >= ClientProtocol::kLongestMessage);
+bool wouldBlock(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK;
+}
 
 }  // namespace
 
-ClientConnection::ClientConnection(asio::ip::tcp::socket socket, const ImageCatalog& catalog,
-                                   const BlockServerOptions& options, BlockStatistics& statistics)
+ClientConnection::ClientConnection(UniqueFd socket, const BlockService& service)
     : socket_(std::move(socket)),
-      silence_(socket_.get_executor()),
-      options_(options),
-      statistics_(statistics),
-      protocol_(catalog, options.otherServers, statistics),
-      input_(kInputBytes),
-      lastMoved_(std::chrono::steady_clock::now()) {
+      statistics_(service.statistics),
+      protocol_(service),
+      since_(std::chrono::steady_clock::now()),
+      lastMoved_(since_) {
+  const int one = 1;
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   statistics_.clientCame();
 }
 
@@ -40,121 +45,174 @@ ClientConnection::~ClientConnection() {
   statistics_.clientWent();
 }
 
-void ClientConnection::start() {
-  Error ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  asio::dispatch(socket_.get_executor(), [self = shared_from_this()] {
-    self->watchSilence();
-    self->readMore();
-  });
+void ClientConnection::prepareThread() {
+  // sendfile() knows no MSG_NOSIGNAL.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
-void ClientConnection::readMore() {
-  if (reading_ || clientIsDone_ || inputLength_ == input_.size()) {
-    return;
-  }
-  reading_ = true;
-  const auto room = asio::buffer(input_) + inputLength_;
-  socket_.async_read_some(room,
-                          [self = shared_from_this()](const Error& error, std::size_t length) {
-                            self->onRead(error, length);
-                          });
-}
-
-void ClientConnection::onRead(const Error& error, std::size_t length) {
-  reading_ = false;
-  if (error && error != asio::error::eof) {
-    close();
-    return;
-  }
-  clientIsDone_ = error == asio::error::eof;
-  inputLength_ += length;
-  lastMoved_ = std::chrono::steady_clock::now();
-  proceed();
-}
-
-/// Does whatever can be done next; called after every event.
-void ClientConnection::proceed() {
-  if (!takeRequests()) {
-    statistics_.clientDropped();
-    close();
-    return;
-  }
-  writeMore();
-  if (!protocol_.queueFull()) {
-    readMore();
-  }
-  if (clientIsDone_ && !writing_) {
-    close();
-  }
-}
-
-bool ClientConnection::takeRequests() {
-  std::size_t used = 0;
+ClientConnection::Next ClientConnection::proceed(IoBuffers& buffers, DiskAccess access,
+                                                 bool readable) {
   try {
-    if (!protocol_.receive(std::span(input_).first(inputLength_), used)) {
-      return false;
-    }
-  } catch (const std::system_error& error) {
+    return goOn(buffers, access, readable);
+  } catch (const std::exception& error) {
+    // One client's trouble must not end the service of the others.
     spdlog::error("a client cannot be served: {}", error.what());
-    return false;
+    return Next::end;
   }
-  inputLength_ -= used;
-  std::memmove(input_.data(), input_.data() + used, inputLength_);
+}
+
+ClientConnection::Next ClientConnection::goOn(IoBuffers& buffers, DiskAccess access,
+                                              bool readable) {
+  sentThisTurn_ = 0;
+  for (bool more = readable;;) {
+    if (const Next next = takeRequests(buffers, access, more, more); next != Next::input) {
+      return next;
+    }
+    if (const Next next = sendReplies(buffers, access); next != Next::input) {
+      return next;
+    }
+    if (inputHasEnded_) {
+      return Next::end;
+    }
+    if (!more && untaken_.size() < ClientProtocol::kLongestMessage) {
+      return Next::input;
+    }
+  }
+}
+
+/// Receives if there may be something, and takes what is whole. Next::input: that is done. `more`
+/// tells whether more may have come than could be received.
+ClientConnection::Next ClientConnection::takeRequests(IoBuffers& buffers, DiskAccess access,
+                                                      bool readable, bool& more) {
+  more = false;
+  std::size_t length = untaken_.size();
+  std::ranges::copy(untaken_, buffers.input.begin());
+  if (readable && wantsInput() && !receive(buffers, length, more)) {
+    return Next::end;
+  }
+  if (length == 0) {
+    return Next::input;
+  }
+  const auto bytes = std::span(buffers.input).first(length);
+  std::size_t used = 0;
+  const auto taken = protocol_.receive(bytes, used, access);
+  if (used > 0) {
+    lastMoved_ = std::chrono::steady_clock::now();
+  }
+  untaken_ = std::vector<std::byte>(bytes.begin() + static_cast<std::ptrdiff_t>(used), bytes.end());
+  switch (taken) {
+    case ClientProtocol::Taken::needsDisk:
+      return Next::disk;
+    case ClientProtocol::Taken::broken:
+      statistics_.clientDropped();
+      return Next::end;
+    case ClientProtocol::Taken::whole:
+      break;
+  }
+  return Next::input;
+}
+
+/// False: the connection is broken.
+bool ClientConnection::receive(IoBuffers& buffers, std::size_t& length, bool& more) {
+  const std::size_t most =
+      std::min(buffers.input.size(), protocol_.room() * sizeof(dnbd3::RequestHeader));
+  if (length >= most) {
+    return true;
+  }
+  const ssize_t got =
+      ::recv(socket_.get(), buffers.input.data() + length, most - length, MSG_DONTWAIT);
+  if (got < 0) {
+    more = errno == EINTR;
+    return more || wouldBlock(errno);
+  }
+  inputHasEnded_ = got == 0;
+  length += static_cast<std::size_t>(got);
+  more = length == most;
   return true;
 }
 
-void ClientConnection::writeMore() {
-  if (writing_ || !protocol_.hasReplies() || !socket_.is_open()) {
-    return;
+/// Next::input: all replies have left.
+ClientConnection::Next ClientConnection::sendReplies(IoBuffers& buffers, DiskAccess access) {
+  while (protocol_.hasReplies()) {
+    if (sentThisTurn_ >= kTurnBytes) {
+      return Next::turn;
+    }
+    const auto piece = protocol_.filePiece();
+    const Next next = piece ? sendPiece(*piece, access) : sendGathered(buffers, access);
+    if (next != Next::input) {
+      return next;
+    }
   }
-  if (!output_) {
-    output_ = std::make_unique_for_overwrite<std::byte[]>(kOutputBytes);
-  }
-  const auto length = protocol_.produce({output_.get(), kOutputBytes});
-  if (!length) {
-    close();
-    return;
-  }
-  writing_ = true;
-  asio::async_write(
-      socket_, asio::buffer(output_.get(), *length),
-      [self = shared_from_this()](const Error& error, std::size_t) { self->onWritten(error); });
+  return Next::input;
 }
 
-void ClientConnection::onWritten(const Error& error) {
-  writing_ = false;
-  if (error) {
-    close();
-    return;
+/// Next::input: it may go on at once.
+ClientConnection::Next ClientConnection::sendGathered(IoBuffers& buffers, DiskAccess access) {
+  const auto gathered = protocol_.gather(buffers.output, access);
+  if (gathered.length == 0) {
+    return gathered.state == ReplyQueue::State::needsDisk ? Next::disk : Next::end;
   }
+  const ssize_t sent =
+      ::send(socket_.get(), buffers.output.data(), gathered.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0) {
+    if (errno == EINTR) {
+      return Next::input;
+    }
+    return wouldBlock(errno) ? Next::output : Next::end;
+  }
+  hasSent(static_cast<std::size_t>(sent));
+  return static_cast<std::size_t>(sent) < gathered.length ? Next::output : Next::input;
+}
+
+ClientConnection::Next ClientConnection::sendPiece(const ReplyQueue::FilePiece& piece,
+                                                   DiskAccess access) {
+  if (!protocol_.pieceIsReady(access)) {
+    return Next::disk;
+  }
+  auto offset = static_cast<off_t>(piece.offset);
+  const ssize_t sent = ::sendfile(socket_.get(), protocol_.image()->fd(), &offset, piece.length);
+  if (sent < 0) {
+    if (wouldBlock(errno)) {
+      return Next::output;
+    }
+    if (errno == EINTR) {
+      return Next::input;
+    }
+    if (errno == EIO) {
+      statistics_.requestFailed();
+      spdlog::error("cannot read {} at {}: {}", protocol_.image()->image().fileName(), piece.offset,
+                    std::strerror(errno));
+    }
+    return Next::end;
+  }
+  if (sent == 0) {
+    protocol_.fileHasEnded();
+    return Next::input;
+  }
+  hasSent(static_cast<std::size_t>(sent));
+  return static_cast<std::size_t>(sent) < piece.length ? Next::output : Next::input;
+}
+
+void ClientConnection::hasSent(std::size_t length) {
+  protocol_.sent(length);
+  sentThisTurn_ += length;
   lastMoved_ = std::chrono::steady_clock::now();
-  proceed();
 }
 
-void ClientConnection::watchSilence() {
-  silence_.expires_at(lastMoved_ + options_.longestSilence);
-  silence_.async_wait([self = shared_from_this()](const Error& cancelled) {
-    if (cancelled || !self->socket_.is_open()) {
-      return;
-    }
-    if (std::chrono::steady_clock::now() >= self->lastMoved_ + self->options_.longestSilence) {
-      spdlog::debug("dropped a client that was silent for too long");
-      self->statistics_.clientDropped();
-      self->close();
-      return;
-    }
-    if (!self->writing_) {
-      self->output_.reset();  // a client that merely keeps its connection needs none
-    }
-    self->watchSilence();
-  });
+bool ClientConnection::isSilent(Clock::Time now, std::chrono::milliseconds longestSilence) const {
+  if (protocol_.image() == nullptr) {
+    return now - since_ >= std::min(longestSilence, kLongestToSelect);
+  }
+  return now - lastMoved_ >= longestSilence;
 }
 
-void ClientConnection::close() {
-  Error ignored;
-  socket_.close(ignored);
-  silence_.cancel();
+void ClientConnection::discardUnsent() {
+  // Else the system keeps it, and memory for it, for as long as it takes the client to be gone.
+  const linger reset = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
 }  // namespace netcow

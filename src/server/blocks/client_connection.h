@@ -1,58 +1,86 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
-#include <memory>
 #include <vector>
 
 #include "base/clock.h"
-#include "server/blocks/block_server.h"
+#include "base/unique_fd.h"
 #include "server/blocks/client_protocol.h"
 
 namespace netcow {
 
-/// One dnbd3 client: moves bytes between its socket and a ClientProtocol.
-///
-/// At most one read and one write are on their way. Reading pauses while the protocol's queue is
-/// full, so a client that asks but does not listen stops being heard, and is dropped when nothing
-/// has moved for the longest silence. Everything runs on the strand of the socket; pending
-/// operations keep the object alive.
-class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
+/// Memory that a thread lends to the client that it is busy with: no client has any of its own,
+/// but for a message that came in part.
+struct IoBuffers {
+  // As many requests as a queue takes.
+  std::vector<std::byte> input =
+      std::vector<std::byte>(ReplyQueue::kMost * sizeof(dnbd3::RequestHeader));
+  // Small replies leave in sends of up to this size.
+  std::vector<std::byte> output = std::vector<std::byte>(std::size_t{256} << 10U);
+};
+
+/// One dnbd3 client: moves bytes between its socket and a ClientProtocol, without ever waiting
+/// for the client. Used by one thread at a time.
+class ClientConnection {
  public:
-  /// The references must outlive the connection.
-  ClientConnection(boost::asio::ip::tcp::socket socket, const ImageCatalog& catalog,
-                   const BlockServerOptions& options, BlockStatistics& statistics);
+  /// `socket`: connected, without blocking. `service` must outlive the connection.
+  ClientConnection(UniqueFd socket, const BlockService& service);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
-  void start();
+
+  /// What the connection waits for.
+  enum class Next {
+    input,   ///< the client's next request
+    output,  ///< room to send; requests are taken meanwhile while wantsInput()
+    turn,    ///< nothing: others should have their turn before it goes on
+    disk,    ///< a call that may wait for the disk
+    end,     ///< nothing any more: it is to be closed
+  };
+  /// Does what can be done now. `readable`: there may be something to receive. Throws nothing: a
+  /// client that cannot be served (no memory, no descriptors) comes to its end.
+  Next proceed(IoBuffers& buffers, DiskAccess access, bool readable);
+  /// Every thread that calls proceed() calls this before.
+  static void prepareThread();
+
+  /// From now on nothing is taken from the client: it ends when its replies have left.
+  void takeNoMore() { inputHasEnded_ = true; }
+  /// Whether the client may send more before replies have left.
+  [[nodiscard]] bool wantsInput() const {
+    return !inputHasEnded_ && protocol_.room() >= kLeastRoom;
+  }
+  [[nodiscard]] bool hasReplies() const { return protocol_.hasReplies(); }
+
+  /// Whether nothing moved for too long: no whole message came and nothing was taken. A client
+  /// that selected no image yet has less time, however it spends it.
+  [[nodiscard]] bool isSilent(Clock::Time now, std::chrono::milliseconds longestSilence) const;
+  /// To call before it is closed for cause: what the client did not take is thrown away at once.
+  void discardUnsent();
+
+  [[nodiscard]] int socket() const { return socket_.get(); }
 
  private:
-  using Error = boost::system::error_code;
+  // What is received never holds more whole messages than the queue has room for.
+  static constexpr std::size_t kLeastRoom = 64;
+  static_assert(kLeastRoom * sizeof(dnbd3::RequestHeader) > ClientProtocol::kLongestMessage);
 
-  void readMore();
-  void onRead(const Error& error, std::size_t length);
-  bool takeRequests();
-  void writeMore();
-  void onWritten(const Error& error);
-  void proceed();
-  void watchSilence();
-  void close();
+  Next goOn(IoBuffers& buffers, DiskAccess access, bool readable);
+  Next takeRequests(IoBuffers& buffers, DiskAccess access, bool readable, bool& more);
+  bool receive(IoBuffers& buffers, std::size_t& length, bool& more);
+  Next sendReplies(IoBuffers& buffers, DiskAccess access);
+  Next sendGathered(IoBuffers& buffers, DiskAccess access);
+  Next sendPiece(const ReplyQueue::FilePiece& piece, DiskAccess access);
+  void hasSent(std::size_t length);
 
-  boost::asio::ip::tcp::socket socket_;
-  boost::asio::steady_timer silence_;
-  const BlockServerOptions& options_;
+  UniqueFd socket_;
   BlockStatistics& statistics_;
   ClientProtocol protocol_;
-
-  std::vector<std::byte> input_;
-  std::size_t inputLength_ = 0;  // bytes of input_ that are not taken yet
-  std::unique_ptr<std::byte[]> output_;
-  bool reading_ = false;
-  bool writing_ = false;
-  bool clientIsDone_ = false;  // it will send no more, but may wait for replies
+  std::vector<std::byte> untaken_;  // a message of which a part is missing, or that needs the disk
+  bool inputHasEnded_ = false;      // the client sends no more, but may wait for replies
+  std::size_t sentThisTurn_ = 0;
+  Clock::Time since_;
   Clock::Time lastMoved_;
 };
 

@@ -2,11 +2,9 @@
 #include "server/blocks/client_protocol.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
-
-#include "base/logging.h"
-#include "server/blocks/checksum_list.h"
 
 namespace netcow {
 
@@ -14,30 +12,12 @@ using dnbd3::Command;
 using dnbd3::ReplyHeader;
 using dnbd3::RequestHeader;
 
-namespace {
-
-ReplyHeader replyHeader(Command command, std::uint64_t handle, std::uint64_t size) {
-  ReplyHeader header;
-  header.command = static_cast<std::uint16_t>(command);
-  header.size = static_cast<std::uint32_t>(size);
-  header.handle = handle;
-  return header;
-}
-
-std::shared_ptr<const std::vector<std::byte>> encodeServers(
-    const std::vector<dnbd3::ServerEntry>& servers) {
+ReplyQueue::Payload BlockService::encodeServers(const std::vector<dnbd3::ServerEntry>& servers) {
   const auto bytes = std::as_bytes(std::span(servers));
   const std::size_t most = dnbd3::kMaxServerEntries * sizeof(dnbd3::ServerEntry);
   const auto told = bytes.first(std::min(bytes.size(), most));
   return std::make_shared<const std::vector<std::byte>>(told.begin(), told.end());
 }
-
-}  // namespace
-
-ClientProtocol::ClientProtocol(const ImageCatalog& catalog,
-                               const std::vector<dnbd3::ServerEntry>& otherServers,
-                               BlockStatistics& statistics)
-    : catalog_(catalog), otherServers_(encodeServers(otherServers)), statistics_(statistics) {}
 
 ClientProtocol::~ClientProtocol() {
   if (counters_) {
@@ -45,50 +25,61 @@ ClientProtocol::~ClientProtocol() {
   }
 }
 
-bool ClientProtocol::receive(std::span<const std::byte> bytes, std::size_t& used) {
+ClientProtocol::Taken ClientProtocol::receive(std::span<const std::byte> bytes, std::size_t& used,
+                                              DiskAccess access) {
   used = 0;
   now_ = std::chrono::steady_clock::now();
-  while (!queueFull()) {
+  while (replies_.room() > 0) {
     const auto rest = bytes.subspan(used);
     RequestHeader request;
     if (rest.size() < sizeof request) {
-      return true;
+      return Taken::whole;
     }
     std::memcpy(&request, rest.data(), sizeof request);
     const bool isBlock = request.command == static_cast<std::uint16_t>(Command::getBlock);
     const std::uint32_t payload = isBlock ? 0U : std::uint32_t{request.size};
     if (request.magic != dnbd3::kMagic || payload > dnbd3::kMaxRequestPayload) {
-      return false;
+      return Taken::broken;
     }
     if (rest.size() < sizeof request + payload) {
-      return true;
+      return Taken::whole;
     }
-    statistics_.requestsCame(1);
-    if (!handle(request, rest.subspan(sizeof request, payload))) {
-      return false;
+    const Taken taken = handle(request, rest.subspan(sizeof request, payload), access);
+    if (taken != Taken::whole) {
+      return taken;
     }
+    service_.statistics.requestsCame(1);
     used += sizeof request + payload;
   }
-  return true;
+  return Taken::whole;
 }
 
-bool ClientProtocol::handle(const RequestHeader& request, std::span<const std::byte> payload) {
+ClientProtocol::Taken ClientProtocol::handle(const RequestHeader& request,
+                                             std::span<const std::byte> payload,
+                                             DiskAccess access) {
   const auto command = static_cast<Command>(static_cast<std::uint16_t>(request.command));
+  if (!image_ && command != Command::selectImage) {
+    return Taken::broken;
+  }
+  const bool needsDisk = !image_ || command == Command::getCrc32;
+  if (needsDisk && access == DiskAccess::cachedOnly) {
+    return Taken::needsDisk;
+  }
   if (!image_) {
-    return command == Command::selectImage && select(request.handle, payload);
+    return select(request.handle, payload) ? Taken::whole : Taken::broken;
   }
   switch (command) {
     case Command::getBlock:
       queueBlock(request);
       break;
     case Command::keepAlive:
-      queuePlain(command, request.handle);
+      replies_.addPlain(command, request.handle, nullptr, now_);
       break;
     case Command::getServers:
-      queuePlain(command, request.handle, otherServers_);
+      replies_.addPlain(command, request.handle, service_.otherServers, now_);
       break;
     case Command::getCrc32:
-      queuePlain(command, request.handle, checksums());
+      replies_.addPlain(command, request.handle, checksums(), now_);
       break;
     case Command::selectImage:  // only the first one counts
     case Command::error:
@@ -97,7 +88,7 @@ bool ClientProtocol::handle(const RequestHeader& request, std::span<const std::b
     default:
       break;  // no reply, also to what later versions may have added
   }
-  return true;
+  return Taken::whole;
 }
 
 bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> payload) {
@@ -105,21 +96,22 @@ bool ClientProtocol::select(std::uint64_t handle, std::span<const std::byte> pay
   if (!wanted || wanted->version < dnbd3::kLeastVersion) {
     return false;
   }
-  auto found = catalog_.open(wanted->name, wanted->revision);
+  auto found = service_.catalog.open(wanted->name, wanted->revision);
   if (!found) {
     return false;
   }
   image_ = std::make_unique<const ServedImage>(std::move(*found));
-  counters_ = statistics_.countersOf(image_->image());
+  counters_ = service_.statistics.countersOf(image_->image());
   ++counters_->clients;
   const dnbd3::SelectReply answer = {std::min(wanted->version, dnbd3::kVersion),
                                      image_->image().name, image_->image().revision,
                                      image_->servedSize()};
   // encode() makes a whole message; the queue keeps its header and payload apart.
   const dnbd3::Bytes message = dnbd3::encode(answer);
-  queuePlain(Command::selectImage, handle,
-             std::make_shared<const std::vector<std::byte>>(message.begin() + sizeof(ReplyHeader),
-                                                            message.end()));
+  replies_.addPlain(Command::selectImage, handle,
+                    std::make_shared<const std::vector<std::byte>>(
+                        message.begin() + sizeof(ReplyHeader), message.end()),
+                    now_);
   return true;
 }
 
@@ -128,87 +120,28 @@ void ClientProtocol::queueBlock(const RequestHeader& request) {
   const std::uint64_t offset = request.offset();
   const std::uint64_t end = offset + request.size;  // cannot overflow: 56 bits + 32 bits
   if (offset >= image_->servedSize() || end > image_->servedSize()) {
-    statistics_.requestFailed();
-    queuePlain(Command::error, request.handle);
+    service_.statistics.requestFailed();
+    replies_.addPlain(Command::error, request.handle, nullptr, now_);
     return;
   }
-  replies_.push_back({.header = replyHeader(Command::getBlock, request.handle, request.size),
-                      .payload = nullptr,
-                      .position = offset,
-                      .remaining = request.size,
-                      .arrived = now_});
+  replies_.addContent(request.handle, offset, request.size, now_);
 }
 
-void ClientProtocol::queuePlain(Command command, std::uint64_t handle, Payload payload) {
-  const std::uint64_t size = payload ? payload->size() : 0;
-  replies_.push_back({.header = replyHeader(command, handle, size),
-                      .payload = std::move(payload),
-                      .remaining = size,
-                      .arrived = now_});
-}
-
-const ClientProtocol::Payload& ClientProtocol::checksums() {
-  if (!checksums_) {
-    checksums_ =
-        std::make_shared<const std::vector<std::byte>>(readChecksumList(catalog_, *image_));
+ReplyQueue::Payload ClientProtocol::checksums() {
+  auto list = checksums_.lock();
+  if (!list) {
+    list = std::make_shared<const std::vector<std::byte>>(service_.checksums.read(*image_));
+    checksums_ = list;
   }
-  return checksums_;
+  return list;
 }
 
-std::optional<std::size_t> ClientProtocol::produce(std::span<std::byte> buffer) {
-  std::size_t used = 0;
-  while (!replies_.empty()) {
-    Reply& reply = replies_.front();
-    const std::size_t start = used;
-    const bool isBeginning = !reply.headerSent;
-    if (isBeginning) {
-      if (buffer.size() - used < sizeof reply.header) {
-        break;
-      }
-      used += sizeof reply.header;
-    }
-    const std::size_t length = std::min(reply.remaining, buffer.size() - used);
-    if (!copyPiece(reply, buffer.subspan(used, length))) {
-      statistics_.requestFailed();
-      if (!isBeginning) {
-        return std::nullopt;  // the client already waits for the rest of this reply
-      }
-      reply = {.header = replyHeader(Command::error, reply.header.handle, 0),
-               .arrived = reply.arrived};
-    } else {
-      used += length;
-    }
-    if (isBeginning) {
-      std::memcpy(buffer.data() + start, &reply.header, sizeof reply.header);
-      reply.headerSent = true;
-    }
-    if (reply.remaining > 0) {
-      break;
-    }
-    finishFront();
+void ClientProtocol::sent(std::size_t length) {
+  const std::uint64_t content = replies_.sent(length);
+  if (content > 0) {
+    service_.statistics.contentSent(content);
+    counters_->bytes += content;
   }
-  return used;
-}
-
-void ClientProtocol::finishFront() {
-  statistics_.repliesSent(1, std::chrono::steady_clock::now() - replies_.front().arrived);
-  replies_.pop_front();
-}
-
-bool ClientProtocol::copyPiece(Reply& reply, std::span<std::byte> into) const {
-  if (reply.payload) {
-    std::ranges::copy(std::span(*reply.payload).subspan(reply.position, into.size()), into.begin());
-  } else if (const auto error = image_->read(into, reply.position)) {
-    spdlog::error("cannot read {} at {}: {}", catalog_.pathOf(image_->image()).string(),
-                  reply.position, error.message());
-    return false;
-  } else {
-    statistics_.contentSent(into.size());
-    counters_->bytes += into.size();
-  }
-  reply.position += into.size();
-  reply.remaining -= into.size();
-  return true;
 }
 
 }  // namespace netcow

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/blocks/checksum_list.h"
+#include "server/checksums/checksum_lists.h"
 
 #include <gmock/gmock.h>
 
@@ -18,7 +18,7 @@ constexpr std::uint64_t kSpan = 16 * 1024 * 1024;
 constexpr std::uint32_t kChecksumOfOne = 0xDE1D2D6D;
 constexpr std::uint32_t kChecksumOfTwo = 0x176F3FE5;
 
-class ChecksumListTest : public testing::Test {
+class ChecksumListsTest : public testing::Test {
  protected:
   void makeImage(std::uint64_t size) {
     test::writeFile(directory_ / "win.r1", {});
@@ -29,14 +29,15 @@ class ChecksumListTest : public testing::Test {
   }
   std::vector<std::byte> read() {
     const auto image = catalog_.open("win", 1);
-    return readChecksumList(catalog_, *image);
+    return lists_.read(*image);
   }
 
   test::TemporaryDirectory directory_;
   ImageCatalog catalog_ = ImageCatalog(directory_.path());
+  ChecksumLists lists_ = ChecksumLists(catalog_, directory_ / ".own");
 };
 
-TEST_F(ChecksumListTest, IsServedAsItLiesBesideTheImage) {
+TEST_F(ChecksumListsTest, IsServedAsItLiesBesideTheImage) {
   makeImage(kSpan);
   const auto one = ByteWriter().u32(kChecksumOfOne).u32(0x11223344);
   writeList(one);
@@ -48,18 +49,18 @@ TEST_F(ChecksumListTest, IsServedAsItLiesBesideTheImage) {
   EXPECT_EQ(read(), two.bytes());
 }
 
-TEST_F(ChecksumListTest, IsLeftOutWhenItIsMissing) {
+TEST_F(ChecksumListsTest, IsLeftOutWhenItIsMissing) {
   makeImage(kSpan);
   EXPECT_THAT(read(), IsEmpty());
 }
 
-TEST_F(ChecksumListTest, IsLeftOutWhenItDoesNotFitTheImage) {
+TEST_F(ChecksumListsTest, IsLeftOutWhenItDoesNotFitTheImage) {
   makeImage(kSpan + 1);  // needs two
   writeList(ByteWriter().u32(kChecksumOfOne).u32(0x11223344));
   EXPECT_THAT(read(), IsEmpty());
 }
 
-TEST_F(ChecksumListTest, IsLeftOutWhenItsOwnChecksumIsWrong) {
+TEST_F(ChecksumListsTest, IsLeftOutWhenItsOwnChecksumIsWrong) {
   makeImage(kSpan);
   writeList(ByteWriter().u32(kChecksumOfOne).u32(0x11223345));
   EXPECT_THAT(read(), IsEmpty());
