@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads blocks from a server on this machine for a while, over dnbd3 or NBD, with the same client
 // for both, and prints as JSON what came of it. See bench/blocks.sh.
+#include "support/block_load.h"
+
 #include <CLI/CLI.hpp>
 #include <iostream>
-
-#include "support/block_load.h"
 
 int main(int argc, char** argv) {
   netcow::test::LoadOptions options;
@@ -21,8 +21,8 @@ int main(int argc, char** argv) {
   app.add_option("--sequential", options.sequential, "Share of connections that read in order");
   app.add_option("--seconds", seconds, "How long")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  options.protocol = nbd ? netcow::test::LoadOptions::Protocol::nbd
-                         : netcow::test::LoadOptions::Protocol::dnbd3;
+  options.protocol =
+      nbd ? netcow::test::LoadOptions::Protocol::nbd : netcow::test::LoadOptions::Protocol::dnbd3;
   std::cout.setstate(std::ios::failbit);  // the seed of the random numbers is not asked for
   netcow::test::BlockLoad load(options);
   const auto result = load.run(std::chrono::duration<double>(seconds));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/blocks/block_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <thread>
@@ -253,6 +255,77 @@ TEST_F(BlockServerTest, CountsWhatItServes) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(server_->figures().images[0].clients, 0U);
+}
+
+TEST_F(BlockServerTest, KeepsAnImageReadableThatIsReplacedAndThenRemoved) {
+  RawClient client = connectAndSelect();
+  test::writeFile(directory_ / "new", random_.bytes(4096));
+  std::filesystem::rename(directory_ / "new", directory_ / "win.r4");
+  client.send(getBlock(1'000'000, 100'000, 1));
+  expectReply(client, reply(1, 1, contentAt(1'000'000, 100'000)));
+  RawClient later = connect();
+  later.send(selectImage("win", 4));
+  expectReply(later, selectReply("win", 4, 4096));
+  std::filesystem::remove(directory_ / "win.r4");
+  client.send(getBlock(kServedSize - 50'000, 50'000, 2));
+  expectReply(client, reply(1, 2, contentAt(kServedSize - 50'000, 50'000)));
+  RawClient tooLate = connect();
+  tooLate.send(selectImage("win", 4));
+  EXPECT_THAT(tooLate.receiveUntilClosed(), IsEmpty());
+}
+
+TEST_F(BlockServerTest, ReadsWhatIsNotInThePageCache) {
+  const UniqueFd file(::open((directory_ / "win.r4").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::fsync(file.get()), 0);
+  RawClient client = connectAndSelect();
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    ::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+    const std::uint64_t length = i % 2 == 0 ? 4096 : 3'000'000;
+    const std::uint64_t offset = random_.between(0, kServedSize - length);
+    client.send(getBlock(offset, static_cast<std::uint32_t>(length), i));
+    expectReply(client, reply(1, i, contentAt(offset, length)));
+  }
+}
+
+TEST_F(BlockServerTest, SendsZerosForWhatAFileLostSinceItWasSelected) {
+  RawClient client = connectAndSelect();
+  std::filesystem::resize_file(directory_ / "win.r4", 1'000'000);
+  client.send(getBlock(900'000, 300'000, 1));
+  Bytes expected = contentAt(900'000, 100'000);
+  expected.resize(300'000);
+  expectReply(client, reply(1, 1, expected));
+}
+
+TEST_F(BlockServerTest, DropsAClientThatSpendsItsTimeBeforeItSelects) {
+  BlockServerOptions options;
+  options.longestSilence = std::chrono::milliseconds(200);
+  start(options);
+  RawClient client = connect();
+  const Bytes select = selectImage("win", 4);
+  const auto began = std::chrono::steady_clock::now();
+  // A byte now and then is no sign of life.
+  for (std::size_t i = 0; i + 1 < select.size() && !client.hasSomethingWithin({}); ++i) {
+    client.send(std::span(select).subspan(i, 1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (std::chrono::steady_clock::now() - began > std::chrono::seconds(20)) {
+      break;
+    }
+  }
+  EXPECT_TRUE(client.hasSomethingWithin(std::chrono::milliseconds(0))) << "the end";
+}
+
+TEST_F(BlockServerTest, TakesClientsOverIpv4AndIpv6AtAllItsAddresses) {
+  BlockServerOptions options;
+  options.longestSilence = std::chrono::seconds(60);
+  server_.reset();
+  options.addresses = {{"127.0.0.1", 0}, {"::1", 0}};
+  server_ = std::make_unique<BlockServer>(catalog_, checksums_, options);
+  server_->start();
+  const auto addresses = server_->addresses();
+  ASSERT_EQ(addresses.size(), 2U);
+  EXPECT_EQ(addresses[1].host, "::1");
+  EXPECT_NE(addresses[1].port, 0);
+  RawClient client = connectAndSelect();
 }
 
 }  // namespace

@@ -250,5 +250,48 @@ TEST_F(ClientProtocolTest, TakesNoMoreRequestsThanItsQueueHolds) {
   EXPECT_EQ(protocol_.room(), ReplyQueue::kMost);
 }
 
+TEST_F(ClientProtocolTest, SendsLargeRepliesFromTheFileAndTheZerosBehindItFromABuffer) {
+  std::filesystem::resize_file(directory_ / "win.r4", kSize - 1000);
+  select();
+  std::fill(content_.end() - 1000, content_.end(), std::byte{0});
+  EXPECT_TRUE(receive(getBlock(kSize - 100'000, 100'000, 1)));
+  EXPECT_TRUE(receive(request(5, 0, 0, 2)));
+  const Bytes header = test::takeNext(protocol_, 65'536);
+  EXPECT_EQ(header.size(), 16U);
+  const auto piece = protocol_.filePiece();
+  ASSERT_TRUE(piece);
+  EXPECT_EQ(piece->offset, kSize - 100'000);
+  EXPECT_EQ(piece->length, 99'000U);
+  const Bytes rest = produceAll();
+  EXPECT_EQ(
+      ByteWriter().raw(header).raw(rest).bytes(),
+      ByteWriter().raw(reply(1, 1, contentAt(kSize - 100'000, 100'000))).raw(reply(5, 2)).bytes());
+}
+
+TEST_F(ClientProtocolTest, SelectsOnlyWhereItMayWaitForTheDisk) {
+  std::size_t used = 0;
+  EXPECT_EQ(protocol_.receive(selectImage("win", 4), used, DiskAccess::cachedOnly),
+            Taken::needsDisk);
+  EXPECT_EQ(used, 0U);
+  select();
+}
+
+TEST_F(ClientProtocolTest, RepeatsWhatWasNotTaken) {
+  select();
+  EXPECT_TRUE(receive(getBlock(7, 100, 1)));
+  EXPECT_TRUE(receive(getBlock(8, 200, 2)));
+  Bytes all;
+  while (protocol_.hasReplies()) {
+    Bytes buffer(4096);
+    buffer.resize(protocol_.gather(buffer, DiskAccess::mayWait).length);
+    buffer.resize(std::min<std::size_t>(buffer.size(), 5));  // a client that takes a little
+    protocol_.sent(buffer.size());
+    all.insert(all.end(), buffer.begin(), buffer.end());
+  }
+  EXPECT_EQ(
+      all,
+      ByteWriter().raw(reply(1, 1, contentAt(7, 100))).raw(reply(1, 2, contentAt(8, 200))).bytes());
+}
+
 }  // namespace
 }  // namespace netcow

@@ -77,7 +77,7 @@ TEST(UploadLoad, TwoHundredUploadsAtOnceAllMakeProgress) {
   test::writeFile(images / "win.r1", base);
   ServerOptions options;
   options.imagesFolder = images;
-  options.blocksAddress.port = 0;
+  options.blocksAddresses[0].port = 0;
   options.httpAddress.port = 0;
   Server server(options);
 

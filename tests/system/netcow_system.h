@@ -31,7 +31,6 @@ class RunningServer {
   void stop();
 
   [[nodiscard]] const Process& process() const { return *process_; }
-  [[nodiscard]] std::uint16_t blocksPort() const { return blocksPort_; }
   [[nodiscard]] std::string blocksAddress() const;  ///< for -h
   [[nodiscard]] std::uint16_t blocksPort() const { return blocksPort_; }
   [[nodiscard]] std::string httpAddress() const;  ///< for -C

@@ -155,8 +155,8 @@ ClientConnection::Next ClientConnection::sendGathered(IoBuffers& buffers, DiskAc
   if (gathered.length == 0) {
     return gathered.state == ReplyQueue::State::needsDisk ? Next::disk : Next::end;
   }
-  const ssize_t sent =
-      ::send(socket_.get(), buffers.output.data(), gathered.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  const ssize_t sent = ::send(socket_.get(), buffers.output.data(), gathered.length,
+                              MSG_NOSIGNAL | MSG_DONTWAIT | (gathered.pieceFollows ? MSG_MORE : 0));
   if (sent < 0) {
     if (errno == EINTR) {
       return Next::input;

@@ -100,7 +100,7 @@ ReplyQueue::Gathered ReplyQueue::gather(std::span<std::byte> buffer, const Serve
                 head);
     used += head + length;
     if (length < reply->remaining) {
-      break;
+      return {used, State::ready, pieceFollows};
     }
     ++reply;
   }

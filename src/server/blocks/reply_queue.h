@@ -56,6 +56,7 @@ class ReplyQueue {
   struct Gathered {
     std::size_t length = 0;  ///< bytes put into the buffer
     State state = State::ready;
+    bool pieceFollows = false;  ///< of the file, right behind them
   };
   /// Fills `buffer` (at least a ReplyHeader) with the next bytes, up to a piece of the file.
   /// `image`: the one that content is from; null only while no content was added. A reply whose
