@@ -110,21 +110,20 @@ test("an upload that is gone meanwhile is no trap", async () => {
 test("a token is asked for when the server wants one, and kept for the tab alone", async () => {
   await uploadOf("lab");
   // What a server with --token-file answers.
-  await page.route("**/api/v1/uploads/delete", (route) =>
+  await page.route("**/api/v1/**", (route) =>
     route.request().headers().authorization === "Bearer sesame" ? route.continue()
       : route.fulfill({ status: 401, body: "no token, or one that is not known" }));
-  await press("Delete: lab");
-  assert.equal(await page.getByLabel("Token").isVisible(), false);
-  await confirm("Delete");
   await page.getByLabel("Token").fill("wrong");
-  await confirm("Delete");
-  await page.waitForFunction(() => document.activeElement.id === "token" &&
-    document.activeElement.value === "");
-  assert.match(await page.locator("#confirm-error").innerText(), /not known/);
+  await page.keyboard.press("Enter");
+  await textWhen(page.locator("#alert"), (text) => text.includes("does not know this token"));
+  assert.equal(await page.locator("#content").isVisible(), false);
   await page.getByLabel("Token").fill("sesame");
   await page.keyboard.press("Enter");
+  await press("Delete: lab");
+  await confirm("Delete");
   await textWhen(rowOf(page, "history", "lab"), (text) => text.includes("Deleted"));
   assert.equal(await page.evaluate(() => localStorage.length), 0);
   await page.getByRole("button", { name: "Forget the token" }).click();
+  await page.getByLabel("Token").waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
 });

@@ -59,28 +59,31 @@ std::vector<std::byte> bytesOf(const std::string& text) {
   return {begin, begin + text.size()};
 }
 
-/// The call that a button stands for; an empty method for a button that there is not, or one whose
-/// parameters are missing.
-HttpRequest callFor(const std::string& button, const std::string& uuid, const Form& form) {
-  HttpRequest call;
+/// Turns the request of a button into the call that it stands for. False: there is no such button,
+/// or its parameters are missing.
+bool turnIntoCall(HttpRequest& request, const std::string& button, const std::string& uuid,
+                  const Form& form) {
   if (button == "delete") {
-    call.method = "DELETE";
-    call.target = "/v1/file/session?uuid=" + uuid;
-  } else if (button == "cancel") {
-    call.method = "POST";
-    call.target = "/v1/file/cancel";
-    call.body = bytesOf("uuid=" + uuid);
-  } else if (button == "merge") {
-    const std::string* visible = form.find("originalfilesize");
-    const std::string* size = form.find("newfilesize");
-    if (visible != nullptr && size != nullptr && parseNumber(*visible) && parseNumber(*size)) {
-      call.method = "POST";
-      call.target = "/v1/file/merge";
-      call.body =
-          bytesOf("uuid=" + uuid + "&originalFileSize=" + *visible + "&newFileSize=" + *size);
-    }
+    request.method = "DELETE";
+    request.target = "/v1/file/session?uuid=" + uuid;
+    request.body = {};
+    return true;
   }
-  return call;
+  if (button == "cancel") {
+    request.target = "/v1/file/cancel";
+    request.body = bytesOf("uuid=" + uuid);
+    return true;
+  }
+  const std::string* visible = form.find("originalfilesize");
+  const std::string* size = form.find("newfilesize");
+  if (button != "merge" || visible == nullptr || size == nullptr || !parseNumber(*visible) ||
+      !parseNumber(*size)) {
+    return false;
+  }
+  request.target = "/v1/file/merge";
+  request.body =
+      bytesOf("uuid=" + uuid + "&originalFileSize=" + *visible + "&newFileSize=" + *size);
+  return true;
 }
 
 }  // namespace
@@ -95,7 +98,7 @@ bool Page::takes(const std::string& path) {
 void Page::handle(const std::string& path, HttpRequest&& request, HttpReply reply) {
   const bool reads = request.method == "GET" || request.method == "HEAD";
   if (path.starts_with(kButtonsPath)) {
-    press(path.substr(kButtonsPath.size()), request, std::move(reply));
+    press(path.substr(kButtonsPath.size()), std::move(request), std::move(reply));
   } else if (path == kOverviewPath) {
     reads ? tellOverview(request, std::move(reply)) : reply(takesOnly("GET, HEAD"));
   } else if (auto file = pageFile(path)) {
@@ -121,7 +124,7 @@ void Page::tellOverview(const HttpRequest& request, HttpReply reply) {
   });
 }
 
-void Page::press(const std::string& button, const HttpRequest& request, HttpReply reply) {
+void Page::press(const std::string& button, HttpRequest&& request, HttpReply reply) {
   if (request.method != "POST") {
     reply(takesOnly("POST"));
     return;
@@ -143,24 +146,25 @@ void Page::press(const std::string& button, const HttpRequest& request, HttpRepl
     reply(refusal(404, "There is no such upload any more."));
     return;
   }
-  HttpRequest call = callFor(button, *uuid, *form);
-  if (call.method.empty()) {
+  if (!turnIntoCall(request, button, *uuid, *form)) {
     reply(refusal(400,
                   "buttons are merge (with originalFileSize and newFileSize), cancel and "
                   "delete"));
     return;
   }
-  call.fields = request.fields;  // who asks
-  call.sequence = request.sequence;
-  const std::string path = call.target.substr(0, call.target.find('?'));
-  uploads_(path, std::move(call),
-           HttpReply([this, reply = std::move(reply)](HttpResponse response) mutable {
-             overviews_.forget();
-             for (auto& field : browserSafetyFields()) {
-               response.fields.push_back(std::move(field));
-             }
-             reply(std::move(response));
-           }));
+  const std::string path = request.target.substr(0, request.target.find('?'));
+  uploads_(path, std::move(request), replyOfButton(std::move(reply)));
+}
+
+/// Answers what the upload API says, and lets the page see what changed at once.
+HttpReply Page::replyOfButton(HttpReply reply) {
+  return HttpReply([this, reply = std::move(reply)](HttpResponse response) mutable {
+    overviews_.forget();
+    for (auto& field : browserSafetyFields()) {
+      response.fields.push_back(std::move(field));
+    }
+    reply(std::move(response));
+  });
 }
 
 }  // namespace netcow

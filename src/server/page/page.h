@@ -28,7 +28,8 @@ class Page {
 
  private:
   void tellOverview(const HttpRequest& request, HttpReply reply);
-  void press(const std::string& button, const HttpRequest& request, HttpReply reply);
+  void press(const std::string& button, HttpRequest&& request, HttpReply reply);
+  HttpReply replyOfButton(HttpReply reply);
 
   OverviewKeeper& overviews_;
   const UploadKeys& keys_;

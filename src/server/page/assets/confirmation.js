@@ -30,13 +30,9 @@ export class Confirmation {
   #action = "";
   #upload = null;
 
-  /**
-   * `act(action, parameters, upload)` does it; what it throws is shown in the dialog. When that has
-   * the status 401 a token is asked for, and given to `setToken` before the next try.
-   */
-  constructor(act, setToken) {
+  /** `act(action, parameters)` does it; what it throws is shown in the dialog. */
+  constructor(act) {
     this.act = act;
-    this.setToken = setToken;
     byId("confirm-no").addEventListener("click", () => this.#dialog.close());
     this.#dialog.querySelector("form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -54,7 +50,6 @@ export class Confirmation {
     setText(byId("confirm-no"), question.no ?? "Back");
     set(byId("confirm-yes"), "className", action === "merge" ? "primary" : "danger");
     show(byId("confirm-error"), false);
-    this.#askForToken(false);
     this.#offerSizes(action === "merge", upload);
     this.#dialog.showModal();
     byId("confirm-no").focus();
@@ -73,19 +68,7 @@ export class Confirmation {
         "was made larger or smaller.");
   }
 
-  #askForToken(shown) {
-    show(byId("confirm-token"), shown);
-    byId("token").required = shown;
-    byId("token").value = "";
-    if (shown) {
-      byId("token").focus();
-    }
-  }
-
   async #confirmed() {
-    if (byId("token").value.trim() !== "") {
-      this.setToken(byId("token").value.trim());
-    }
     const parameters = { key: this.#upload.key };
     if (this.#action === "merge") {
       parameters.originalFileSize = byId("visible-size").value;
@@ -98,7 +81,6 @@ export class Confirmation {
     } catch (error) {
       setText(byId("confirm-error"), error.message);
       show(byId("confirm-error"), true);
-      this.#askForToken(error.status === 401);
     } finally {
       set(byId("confirm-yes"), "disabled", false);
     }

@@ -16,7 +16,7 @@ let usable = false; // buttons make sense
 let states = new Map(); // of uploads, to tell screen readers what changed
 
 const link = new ServerLink({ overview, away, refused, resumed: () => rates.reset() });
-const confirmation = new Confirmation(act, (token) => link.setToken(token));
+const confirmation = new Confirmation(act);
 const uploads = new UploadsSection((action, upload) => confirmation.ask(action, upload));
 const history = new HistorySection();
 const images = new ImagesSection((query) => link.ask(query));
@@ -37,9 +37,7 @@ function overview(data) {
   }
   showLink("live", `Live, up for ${duration(data.server.uptimeSeconds)}`);
   show(byId("alert"), false);
-  setAttribute(byId("content"), "data-stale", "false");
-  show(byId("content"), true);
-  show(byId("forget-token"), link.hasToken);
+  showParts({ content: true });
 }
 
 function addRates(data, time) {
@@ -105,6 +103,13 @@ function away(error) {
 }
 
 function refused(error) {
+  if (error.status === 401) {
+    showLink("waiting", "Waiting for a token");
+    show(byId("alert"), link.hasToken);
+    setText(byId("alert"), "The server does not know this token.");
+    showParts({ token: true });
+    return;
+  }
   showLink("away", `Status ${error.status}`);
   showProblem(`The server answered with an error: ${error.message}`);
 }
@@ -124,10 +129,27 @@ function showLink(state, text) {
   setText(byId("link"), text);
 }
 
-byId("forget-token").addEventListener("click", () => {
-  link.forgetToken();
-  show(byId("forget-token"), false);
+function showParts({ content = false, token = false }) {
+  if (content) {
+    setAttribute(byId("content"), "data-stale", "false");
+  }
+  show(byId("content"), content);
+  show(byId("summary"), content);
+  show(byId("forget-token"), link.hasToken && content);
+  if (token && byId("token-form").hidden) {
+    show(byId("token-form"), true);
+    byId("token").focus();
+  } else if (!token) {
+    show(byId("token-form"), false);
+  }
+}
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  link.setToken(byId("token").value.trim());
+  byId("token").value = "";
 });
+byId("forget-token").addEventListener("click", () => link.forgetToken());
 for (const element of document.querySelectorAll(".page-address")) {
   setText(element, new URL(".", location.href).href);
 }

@@ -23,7 +23,7 @@ export class ServerLink {
 
   /**
    * `listener.overview(data)`: what is new. `listener.away(error)`: no answer, it is tried again.
-   * `listener.refused(error)`: an answer that is none. `listener.resumed()`: it was paused.
+   * `listener.refused(error)`: an answer that is none; status 401 asks for another token.
    */
   constructor(listener) {
     this.listener = listener;
@@ -97,15 +97,16 @@ export class ServerLink {
     return answer.text();
   }
 
-  /** The token goes along with everything from now on, until the tab is closed. */
   get hasToken() {
     return sessionStorage.getItem(tokenKey) !== null;
   }
   setToken(token) {
     sessionStorage.setItem(tokenKey, token);
+    this.refresh();
   }
   forgetToken() {
     sessionStorage.removeItem(tokenKey);
+    this.refresh();
   }
 
   async #fetch(address, options = {}) {
