@@ -5,13 +5,15 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace netcow::test {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 20U;
-constexpr int kLookAgainAfter = 10;  // milliseconds
+constexpr std::chrono::milliseconds kLookAgainAfter(10);
+constexpr std::chrono::seconds kLongestLeave(5);
 
 void allowDescriptors(int wanted) {
   rlimit limit = {};
@@ -37,28 +39,14 @@ BlockLoad::BlockLoad(const LoadOptions& options)
 
 LoadResult BlockLoad::run(std::chrono::duration<double> duration) {
   const auto began = std::chrono::steady_clock::now();
-  std::vector<std::byte> buffer(kBufferBytes);
-  std::vector<epoll_event> events(1024);
+  buffer_.resize(kBufferBytes);
   LoadResult result;
   connectMissing();
   auto lastConnect = began;
   for (auto now = began; now - began < duration && !stopped_ && result.wrong.empty();
        now = std::chrono::steady_clock::now()) {
-    const int count =
-        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), kLookAgainAfter);
-    for (int i = 0; i < count; ++i) {
-      auto& client = *static_cast<LoadClient*>(events[static_cast<std::size_t>(i)].data.ptr);
-      const std::uint64_t before = client.replies;
-      const bool alive = client.proceed(buffer);
-      replies_ += client.replies - before;
-      result.wrong = result.wrong.empty() ? client.wrong : result.wrong;
-      if (alive) {
-        watch(client, false);
-      } else {
-        lose(client);
-      }
-    }
-    if (!missing_.empty() && now - lastConnect > std::chrono::milliseconds(kLookAgainAfter)) {
+    proceed(kLookAgainAfter, result);
+    if (!missing_.empty() && now - lastConnect > kLookAgainAfter) {
       connectMissing();
       lastConnect = now;
     }
@@ -71,7 +59,41 @@ LoadResult BlockLoad::run(std::chrono::duration<double> duration) {
     result.bytes += client->contentBytes;
     result.leastReplies = std::min(result.leastReplies, client->replies);
   }
+  takeLeave(result);
   return result;
+}
+
+/// Waits for something to come, and takes it.
+void BlockLoad::proceed(std::chrono::milliseconds wait, LoadResult& result) {
+  std::array<epoll_event, 1024> events = {};
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                 static_cast<int>(wait.count()));
+  for (int i = 0; i < count; ++i) {
+    auto& client = *static_cast<LoadClient*>(events[static_cast<std::size_t>(i)].data.ptr);
+    const std::uint64_t before = client.replies;
+    const bool alive = client.proceed(buffer_);
+    replies_ += client.replies - before;
+    result.wrong = result.wrong.empty() ? client.wrong : result.wrong;
+    if (alive) {
+      watch(client, false);
+    } else {
+      lose(client);
+    }
+  }
+}
+
+/// Takes what is still due. nbdkit 1.32 may abort when a client is just gone.
+void BlockLoad::takeLeave(LoadResult& result) {
+  for (const auto& client : clients_) {
+    client->finish();
+  }
+  const auto end = std::chrono::steady_clock::now() + kLongestLeave;
+  while (result.wrong.empty() && std::chrono::steady_clock::now() < end &&
+         std::ranges::any_of(clients_, [](const auto& client) {
+           return client->connected() && !client->finished();
+         })) {
+    proceed(kLookAgainAfter, result);
+  }
 }
 
 void BlockLoad::connectMissing() {

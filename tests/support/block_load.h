@@ -40,6 +40,8 @@ class BlockLoad {
   [[nodiscard]] int connected() const { return connected_; }
 
  private:
+  void proceed(std::chrono::milliseconds wait, LoadResult& result);
+  void takeLeave(LoadResult& result);
   void connectMissing();
   void watch(LoadClient& client, bool isNew);
   void lose(LoadClient& client);
@@ -48,6 +50,7 @@ class BlockLoad {
   UniqueFd epoll_;
   std::vector<std::unique_ptr<LoadClient>> clients_;
   std::vector<LoadClient*> missing_;
+  std::vector<std::byte> buffer_;  // for what comes
   std::uint64_t reconnects_ = 0;
   std::atomic<std::uint64_t> replies_ = 0;
   std::atomic<int> connected_ = 0;

@@ -181,6 +181,14 @@ std::size_t LoadClient::takeContent(std::span<const std::byte> bytes) {
 }
 
 void LoadClient::askAgain() {
+  if (finishing_) {
+    if (finished() && options_.protocol == LoadOptions::Protocol::nbd) {
+      big(output_, 0x2560'9513, 4);
+      big(output_, 2, 4);  // no flags, and the command to disconnect
+      big(output_, 0, 8 + 8 + 4);
+    }
+    return;
+  }
   const auto size = options_.anySize ? static_cast<std::uint32_t>(random_.between(1, options_.size))
                                      : options_.size;
   if (sequential_) {

@@ -44,6 +44,10 @@ class LoadClient {
   /// The socket can be read or written. `buffer` is for what comes. False: the connection is lost.
   bool proceed(std::span<std::byte> buffer);
 
+  /// Asks for nothing any more, and takes its leave when the last reply has come.
+  void finish() { finishing_ = true; }
+  [[nodiscard]] bool finished() const { return finishing_ && asked_.empty() && current_.size == 0; }
+
   [[nodiscard]] int socket() const { return socket_.get(); }
   [[nodiscard]] bool wantsToSend() const { return !output_.empty(); }
   void disconnect() { socket_.reset(); }
@@ -72,6 +76,7 @@ class LoadClient {
   SeededRandom random_;
   const bool sequential_;
   UniqueFd socket_;
+  bool finishing_ = false;
   std::vector<std::byte> output_;
   std::size_t greetingLeft_ = 0;  // bytes of what the server says first
   std::array<std::byte, 16> header_ = {};
