@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <pthread.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <shared_mutex>
 
 // Locks whose use clang checks at compile time (-Wthread-safety): members say which lock guards
 // them (NETCOW_GUARDED_BY), private methods which lock they need (NETCOW_REQUIRES). The order in
@@ -39,15 +40,30 @@ class NETCOW_CAPABILITY("mutex") Mutex {
   std::mutex mutex_;
 };
 
+/// For many readers or one writer. A writer that waits goes before readers that come later, however
+/// many there are; std::shared_mutex lets a writer wait for ever beside readers who never pause. So
+/// no thread may take it for reading twice at a time: it would wait for a writer that waits for it.
 class NETCOW_CAPABILITY("shared mutex") SharedMutex {
  public:
-  void lock() NETCOW_ACQUIRE() { mutex_.lock(); }
-  void unlock() NETCOW_RELEASE() { mutex_.unlock(); }
-  void lock_shared() NETCOW_ACQUIRE_SHARED() { mutex_.lock_shared(); }
-  void unlock_shared() NETCOW_RELEASE_GENERIC() { mutex_.unlock_shared(); }
+  SharedMutex() {
+    // None of this fails: the kind is one that glibc knows, and no memory is taken.
+    pthread_rwlockattr_t kind;
+    ::pthread_rwlockattr_init(&kind);
+    ::pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    ::pthread_rwlock_init(&lock_, &kind);
+    ::pthread_rwlockattr_destroy(&kind);
+  }
+  ~SharedMutex() { ::pthread_rwlock_destroy(&lock_); }
+  SharedMutex(const SharedMutex&) = delete;
+  SharedMutex& operator=(const SharedMutex&) = delete;
+
+  void lock() NETCOW_ACQUIRE() { ::pthread_rwlock_wrlock(&lock_); }
+  void unlock() NETCOW_RELEASE() { ::pthread_rwlock_unlock(&lock_); }
+  void lock_shared() NETCOW_ACQUIRE_SHARED() { ::pthread_rwlock_rdlock(&lock_); }
+  void unlock_shared() NETCOW_RELEASE_GENERIC() { ::pthread_rwlock_unlock(&lock_); }
 
  private:
-  std::shared_mutex mutex_;
+  pthread_rwlock_t lock_;
 };
 
 /// Holds a Mutex while in scope; unlock() and lock() let go of it in between.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <latch>
 #include <thread>
@@ -98,6 +99,35 @@ TEST(SharedMutex, LetsOneWriterInAtATime) {
   EXPECT_EQ(torn, 0);
   const ReaderLock lock(shared.mutex);
   EXPECT_EQ(shared.value, kThreads * kRounds);
+}
+
+// Some reader is always inside: each lets go only after another one has come in, or would have.
+TEST(SharedMutex, LetsAWriterInBesideReadersWhoNeverPause) {
+  SharedMutex mutex;
+  std::atomic<int> readings = 0;
+  std::atomic<bool> written = false;
+  const auto limit = std::chrono::steady_clock::now() + seconds(20);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      while (!written && std::chrono::steady_clock::now() < limit) {
+        const ReaderLock lock(mutex);
+        const int mine = ++readings;
+        const auto end = std::chrono::steady_clock::now() + milliseconds(5);
+        while (readings == mine && std::chrono::steady_clock::now() < end) {
+          std::this_thread::yield();
+        }
+      }
+    });
+  }
+  while (readings < 100) {
+    std::this_thread::yield();
+  }
+  {
+    const WriterLock lock(mutex);
+    EXPECT_LT(std::chrono::steady_clock::now(), limit);
+    written = true;
+  }
 }
 
 /// A flag that threads wait for.
