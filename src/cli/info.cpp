@@ -169,7 +169,10 @@ std::string infoJson(const std::string& directory, const SessionReport& report,
 
 void printInfo(const std::string& directory, bool json) {
   const SessionReport report = inspectSession(directory);
-  const auto origin = Origin::load(directory);
+  auto origin = Origin::load(directory);
+  if (origin) {
+    origin->merge = origin->mergeOf(report.uploadUuid);
+  }
   printAll(json ? infoJson(directory, report, origin) : infoText(directory, report, origin));
 }
 

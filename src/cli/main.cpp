@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "cli/check.h"
+#include "cli/discard.h"
 #include "cli/info.h"
 #include "cli/map.h"
 #include "cli/merge.h"
@@ -23,6 +24,7 @@ constexpr const char* kUsage =
     "  netcow mount         show an image as a writable file; upload and merge what changes\n"
     "  netcow serve         export a folder of images, take uploads, merge them\n"
     "  netcow upload        send what a session still has to send, without mounting\n"
+    "  netcow discard       throw a session away\n"
     "  netcow merge         make the new image of a session here, without a server\n"
     "  netcow info          tell what a session holds\n"
     "  netcow map           tell which parts of an image a session holds\n"
@@ -44,6 +46,7 @@ struct Command {
 constexpr Command kCommands[] = {{"mount", runMount},
                                  {"serve", netcow::serveCommand},
                                  {"upload", netcow::uploadCommand},
+                                 {"discard", netcow::discardCommand},
                                  {"merge", netcow::mergeCommand},
                                  {"info", netcow::infoCommand},
                                  {"map", netcow::mapCommand},

@@ -21,6 +21,7 @@
 #include "mount/mount.h"
 #include "mount/mount_point.h"
 #include "session/checkpoint_timer.h"
+#include "session/discard.h"
 #include "upload/uploader.h"
 
 namespace netcow {
@@ -44,6 +45,7 @@ class MountRun {
     // What a look at the command line and the mountpoint can tell comes before anything is made.
     static_cast<void>(MountPoint(command_.mountpoint));
     static_cast<void>(parseFuseOptions(command_.fuseOptions));
+    static_cast<void>(command_.transfer.access());
     source_ = openSource(command_);
     if (!command_.cacheFolder.empty()) {
       auto caching = openCache(command_, std::move(source_));
@@ -67,12 +69,13 @@ class MountRun {
   [[nodiscard]] bool ready() const { return ready_; }
 
  private:
-  enum class Stage { starting, mounting, mounted, finalPass };
+  enum class Stage { starting, mounting, mounted, finalPass, discarding };
 
   void openSession() {
     session_ = openMountSession(command_, *source_, earlier_);
     UploadOptions options;
     options.prefix = session_.prefix;
+    options.access = session_.access;
     options.merge = command_.merge;
     options.earlierMerge = session_.origin.merge;
     options.onMergeState = [this](MergeState state) {
@@ -83,6 +86,7 @@ class MountRun {
     if (command_.statusToLog) {
       options.statusSink = [](const std::string& text) { spdlog::info("\n{}", text); };
     }
+    command_.transfer.applyTo(options.rules);
     if (command_.minAge) {
       options.rules.minAge = *command_.minAge;
     }
@@ -129,6 +133,9 @@ class MountRun {
     if (!uploader_) {
       return ExitStatus::done;
     }
+    if (command_.discardOnExit) {
+      return discard();
+    }
     setStage(Stage::finalPass);
     const UploadOutcome outcome = uploader_->finish();
     if (const auto error = session_.session->close()) {
@@ -144,6 +151,20 @@ class MountRun {
       spdlog::error("{}", outcome.message);
     }
     return outcome.status;
+  }
+
+  /// Nothing of the session is wanted any more, so it is not closed either.
+  ExitStatus discard() {
+    setStage(Stage::discarding);
+    uploader_->finish();
+    uploader_.reset();
+    mount_.reset();
+    image_.reset();
+    session_.session.reset();
+    const bool whole = discardSession(command_.sessionDirectory);
+    spdlog::info("the session {} is thrown away{}", command_.sessionDirectory,
+                 whole ? "" : "; the folder stays, it holds other files");
+    return ExitStatus::done;
   }
 
   void setStage(Stage stage) {

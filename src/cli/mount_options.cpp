@@ -84,13 +84,12 @@ void addSessionOptions(CLI::App& app, MountCommand& command, Raw& raw) {
       ->group(group);
   app.add_flag("-m,--merge", command.merge, "After unmounting, make them a new revision")
       ->group(group);
-  app.add_option("--upload-uuid", command.uploadUuid,
-                 "Use this upload of the server instead of a new one")
-      ->type_name("UUID")
-      ->group(group);
   app.add_option("--min-age", raw.minAgeSeconds,
                  "While mounted, upload what has not changed for so long [60]")
       ->type_name("SECONDS")
+      ->group(group);
+  app.add_flag("--discard-on-exit", command.discardOnExit,
+               "With -c: throw changes and session away after unmounting")
       ->group(group);
   app.add_option("--max-local", raw.maxLocal,
                  "Let changes take at most so much of the local disk [all of it]")
@@ -104,6 +103,10 @@ void addSessionOptions(CLI::App& app, MountCommand& command, Raw& raw) {
       ->group(group);
   app.add_flag("--cow-stats-stdout", command.statusToLog, "Log the same text every 5 s")
       ->group(group);
+}
+
+void addUploadOptions(CLI::App& app, MountCommand& command) {
+  command.transfer.addTo(app, "Uploads");
 }
 
 void addCacheOptions(CLI::App& app, MountCommand& command, Raw& raw) {
@@ -256,11 +259,34 @@ void checkSession(const MountCommand& command, const Raw& raw) {
   if (!session && !command.uploadPrefix.empty()) {
     refuse("-C uploads changes, but without a session (-c or -L) there are none");
   }
-  if (!session && (!command.uploadUuid.empty() || command.statusFile || command.statusToLog)) {
-    refuse("--upload-uuid and --cow-stats-* belong to a session; name one with -c or -L");
+  if (!session && (command.statusFile || command.statusToLog)) {
+    refuse("--cow-stats-* belong to a session; name one with -c or -L");
   }
-  if (!command.uploadUuid.empty()) {
-    checkUploadUuid(command.uploadUuid);
+}
+
+void checkUploads(const MountCommand& command) {
+  const bool mayUpload = command.loadSession || !command.uploadPrefix.empty();
+  if (command.transfer.any() && command.sessionDirectory.empty()) {
+    refuse(
+        "--upload-*, --new-upload, --token-file and --ca-file belong to a session; name one "
+        "with -c or -L");
+  }
+  if (command.transfer.any() && !mayUpload) {
+    refuse("--upload-*, --token-file and --ca-file are for an upload server; name it with -C");
+  }
+  if (command.transfer.newUpload && !command.loadSession) {
+    refuse("--new-upload is for a session that is gone on with (-L); -c begins an upload anyway");
+  }
+  if (!command.discardOnExit) {
+    return;
+  }
+  if (command.sessionDirectory.empty() || command.loadSession) {
+    refuse(
+        "--discard-on-exit throws a new session away (-c); for an older one there is `netcow "
+        "discard`");
+  }
+  if (!command.uploadPrefix.empty()) {
+    refuse("-C uploads changes and --discard-on-exit throws them away; leave out one of them");
   }
 }
 
@@ -324,7 +350,9 @@ void complete(MountCommand& command, const Raw& raw) {
   command.prefetch = parseSize("--prefetch", raw.prefetch).value_or(command.prefetch);
   command.cacheFolder = absolute(command.cacheFolder);
   command.cacheSize = parseSize("--cache-size", raw.cacheSize);
+  command.transfer.parse();
   checkSession(command, raw);
+  checkUploads(command);
   checkCache(command);
   checkLimits(command);
   checkBase(command);
@@ -346,6 +374,7 @@ std::optional<MountCommand> parseMountCommand(const std::vector<std::string>& ar
   addBaseOptions(app, command, raw);
   addSpeedOptions(app, raw);
   addSessionOptions(app, command, raw);
+  addUploadOptions(app, command);
   addCacheOptions(app, command, raw);
   addProcessOptions(app, command, raw);
   app.set_version_flag("-v,-V,--version", "netcow " NETCOW_VERSION)->group("Process");

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/transfer_options.h"
+
 namespace netcow {
 
 /// What `netcow mount` was asked to do. Empty strings: not given. Paths are absolute.
@@ -30,8 +32,9 @@ struct MountCommand {
   std::string sessionDirectory;  ///< of -c or -L; empty: read-only
   bool loadSession = false;      ///< it was -L
   std::string uploadPrefix;
-  std::string uploadUuid;
+  TransferOptions transfer;
   bool merge = false;
+  bool discardOnExit = false;  ///< a throw-away session
   std::optional<std::chrono::milliseconds> minAge;
   bool statusFile = false;
   bool statusToLog = false;

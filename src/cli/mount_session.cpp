@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "base/logging.h"
+#include "cli/session_upload.h"
 #include "source/dnbd3/dnbd3_source.h"
 #include "source/dnbd3/host_list.h"
 #include "source/file_source.h"
@@ -15,9 +16,6 @@
 
 namespace netcow {
 namespace {
-
-/// The reference client stored only 35 of a uuid's 36 characters for a while.
-constexpr std::size_t kOldUuidLength = 35;
 
 [[noreturn]] void refuse(const MountCommand& command, const std::string& why) {
   throw UserError("the session " + command.sessionDirectory + " " + why);
@@ -67,7 +65,7 @@ std::unique_ptr<Session> makeSession(const MountCommand& command, const Source& 
                     ExitStatus::usage);
   }
   settings.imageName = source.image().name;
-  settings.uploadUuid = command.uploadUuid;
+  settings.uploadUuid = command.transfer.uploadUuid;
   settings.baseSize = source.size();
   return Session::create(command.sessionDirectory, settings);
 }
@@ -100,21 +98,6 @@ void checkFits(const MountCommand& command, const Session& session, const Source
   }
 }
 
-/// True when the session goes to another upload from now on.
-bool applyUuid(const MountCommand& command, Session& session) {
-  if (command.uploadUuid.empty()) {
-    return false;
-  }
-  const std::string stored = session.uploadUuid();
-  const bool same =
-      stored == command.uploadUuid ||
-      (stored.size() == kOldUuidLength && stored == command.uploadUuid.substr(0, kOldUuidLength));
-  if (const auto error = session.setUploadUuid(command.uploadUuid, !same)) {
-    throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
-  }
-  return !same;
-}
-
 /// A new session's upload is made on the server last: one that could not be used leaves nothing
 /// behind there.
 void createUploadIfMissing(const MountCommand& command, MountSession& mount, const Source& source) {
@@ -122,9 +105,11 @@ void createUploadIfMissing(const MountCommand& command, MountSession& mount, con
     return;
   }
   if (command.loadSession) {
-    refuse(command, "has no upload on a server; name one with --upload-uuid");
+    refuse(
+        command,
+        "has no upload on a server; begin one with --new-upload, or name one with --upload-uuid");
   }
-  const std::string uuid = createUpload(*mount.prefix, source.image());
+  const std::string uuid = createUpload(*mount.prefix, mount.access.current(), source.image());
   if (const auto error = mount.session->setUploadUuid(uuid, false)) {
     throwErrno(error.value(), "cannot store the upload uuid in " + command.sessionDirectory);
   }
@@ -132,15 +117,14 @@ void createUploadIfMissing(const MountCommand& command, MountSession& mount, con
 
 void prepare(const MountCommand& command, const Source& source,
              const std::optional<Origin>& earlier, MountSession& mount) {
-  mount.origin.merge = earlier ? earlier->merge : MergeState::none;
+  mount.origin = earlier.value_or(Origin{});
   if (command.loadSession) {
     if (!mount.session->recovery().empty()) {
       spdlog::warn("{}", mount.session->recovery());
     }
     checkFits(command, *mount.session, source, earlier);
-    if (applyUuid(command, *mount.session)) {
-      mount.origin.merge = MergeState::none;  // what was merged was the other upload
-    }
+    chooseUpload(command.transfer, mount.prefix ? &*mount.prefix : nullptr, mount.access.current(),
+                 source.image(), *mount.session, mount.origin);
   }
   createUploadIfMissing(command, mount, source);
   mount.origin.imageName = source.image().name;
@@ -148,6 +132,7 @@ void prepare(const MountCommand& command, const Source& source,
   mount.origin.baseSize = source.size();
   mount.origin.source = command.source.empty() ? command.hosts : command.source;
   mount.origin.uploadPrefix = command.uploadPrefix;
+  mount.origin.uploadUuid = mount.session->uploadUuid();
   mount.origin.save(command.sessionDirectory);
 }
 
@@ -219,6 +204,8 @@ MountSession openMountSession(const MountCommand& command, const Source& source,
   MountSession mount;
   if (!command.uploadPrefix.empty()) {
     mount.prefix.emplace(command.uploadPrefix);
+    mount.access = command.transfer.access();
+    warnOfPlainToken(command.transfer, *mount.prefix);
   }
   mount.session =
       command.loadSession ? Session::open(command.sessionDirectory) : makeSession(command, source);

@@ -18,6 +18,7 @@ struct MountSession {
   std::unique_ptr<Session> session;
   Origin origin;                       ///< as saved in the session's folder
   std::optional<UploadPrefix> prefix;  ///< where changes go; none: they stay local
+  UploadAccess access;                 ///< ... and how
 };
 
 /// What is known of an earlier mount of the session named by -L; nothing for -c, or for a session

@@ -8,7 +8,9 @@
 #include "base/logging.h"
 #include "cli/mount_cache.h"
 #include "cli/run_command.h"
+#include "cli/session_upload.h"
 #include "cli/signal_thread.h"
+#include "cli/transfer_options.h"
 #include "session/origin.h"
 #include "session/session.h"
 #include "upload/uploader.h"
@@ -22,6 +24,7 @@ struct UploadCommand {
   std::string logFile;
   bool merge = false;
   bool statusFile = false;
+  TransferOptions transfer;
 };
 
 void addOptions(CLI::App& app, UploadCommand& command) {
@@ -34,16 +37,34 @@ void addOptions(CLI::App& app, UploadCommand& command) {
   app.add_flag("--cow-stats-file", command.statusFile, "Keep the file `status` in the session");
   app.add_option("-l,--log", command.logFile, "Write the log to FILE [standard error]")
       ->type_name("FILE");
+  command.transfer.addTo(app, "Uploads");
 }
 
-UploadOptions uploadOptions(const UploadCommand& command, Origin& origin) {
+UploadPrefix prefixOf(const UploadCommand& command, const Origin& origin) {
   const std::string& prefix = command.prefix.empty() ? origin.uploadPrefix : command.prefix;
   if (prefix.empty()) {
     throw UserError("the session " + command.session +
                     " does not know an upload server; name it with -C");
   }
+  return UploadPrefix(prefix);
+}
+
+/// What is known of the session, also of one of another program.
+Origin originOf(const UploadCommand& command, const Session& session) {
+  Origin origin = Origin::load(command.session).value_or(Origin{});
+  if (origin.imageName.empty()) {
+    origin.imageName = session.imageName();
+  }
+  return origin;
+}
+
+UploadOptions uploadOptions(const UploadCommand& command, Session& session, Origin& origin) {
   UploadOptions options;
-  options.prefix.emplace(prefix);
+  options.prefix = prefixOf(command, origin);
+  options.access = command.transfer.access();
+  warnOfPlainToken(command.transfer, *options.prefix);
+  chooseUpload(command.transfer, &*options.prefix, options.access.current(),
+               {origin.imageName, origin.revision}, session, origin);
   options.merge = command.merge;
   options.earlierMerge = origin.merge;
   options.onMergeState = [&command, &origin](MergeState state) {
@@ -51,20 +72,19 @@ UploadOptions uploadOptions(const UploadCommand& command, Origin& origin) {
     origin.save(command.session);
   };
   options.statusFile = command.statusFile;
+  command.transfer.applyTo(options.rules);
   return options;
 }
 
 UploadOutcome finishUploads(const UploadCommand& command, Session& session) {
-  Origin origin = Origin::load(command.session).value_or(Origin{});
-  if (origin.imageName.empty()) {  // a session of another program
-    origin.imageName = session.imageName();
-  }
-  Uploader uploader(session, uploadOptions(command, origin));
+  Origin origin = originOf(command, session);
+  Uploader uploader(session, uploadOptions(command, session, origin));
   const SignalThread signals({SIGTERM, SIGINT, SIGQUIT}, [&uploader](int) { uploader.cancel(); });
   return uploader.finish();
 }
 
-ExitStatus upload(const UploadCommand& command) {
+ExitStatus upload(UploadCommand& command) {
+  command.transfer.parse();
   setUpLogging(command.logFile, false);
   refuseCacheAsSession(command.session);
   const auto session = Session::open(command.session);

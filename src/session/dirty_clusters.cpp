@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/dirty_clusters.h"
 
-#include <algorithm>
+#include <cstdint>
+#include <iterator>
 
 namespace netcow {
 
 void DirtyClusters::add(std::uint64_t cluster, Clock::Time changedAt) {
   const MutexLock lock(mutex_);
   entries_.emplace(changedAt, cluster);
+  countedOlder_ += changedAt <= countedTo_ ? 1 : 0;
 }
 
 std::optional<std::uint64_t> DirtyClusters::takeOlderThan(Clock::Time latest) {
@@ -15,7 +17,8 @@ std::optional<std::uint64_t> DirtyClusters::takeOlderThan(Clock::Time latest) {
   if (entries_.empty() || entries_.begin()->first > latest) {
     return std::nullopt;
   }
-  const std::uint64_t cluster = entries_.begin()->second;
+  const auto [changedAt, cluster] = *entries_.begin();
+  countedOlder_ -= changedAt <= countedTo_ ? 1 : 0;
   entries_.erase(entries_.begin());
   return cluster;
 }
@@ -35,9 +38,19 @@ std::uint64_t DirtyClusters::size() const {
 
 std::uint64_t DirtyClusters::countOlderThan(Clock::Time latest) const {
   const MutexLock lock(mutex_);
-  const auto count = std::count_if(entries_.begin(), entries_.end(),
-                                   [latest](const auto& entry) { return entry.first <= latest; });
-  return static_cast<std::uint64_t>(count);
+  const auto firstAfter = [this](Clock::Time time) NETCOW_REQUIRES(mutex_) {
+    return entries_.upper_bound(Entry(time, UINT64_MAX));
+  };
+  const auto distance = [](auto from, auto to) {
+    return static_cast<std::uint64_t>(std::distance(from, to));
+  };
+  if (latest >= countedTo_) {
+    countedOlder_ += distance(firstAfter(countedTo_), firstAfter(latest));
+  } else {
+    countedOlder_ -= distance(firstAfter(latest), firstAfter(countedTo_));
+  }
+  countedTo_ = latest;
+  return countedOlder_;
 }
 
 }  // namespace netcow

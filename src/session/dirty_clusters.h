@@ -26,12 +26,18 @@ class DirtyClusters {
 
   [[nodiscard]] std::optional<Clock::Time> oldest() const;
   [[nodiscard]] std::uint64_t size() const;
-  /// Entries with a time at or before `latest`.
+  /// Entries with a time at or before `latest`. Costs by how many lie between this `latest` and
+  /// that of the call before, so that a report every few seconds looks at each entry once.
   [[nodiscard]] std::uint64_t countOlderThan(Clock::Time latest) const;
 
  private:
+  using Entry = std::pair<Clock::Time, std::uint64_t>;
+
   mutable Mutex mutex_;
-  std::set<std::pair<Clock::Time, std::uint64_t>> entries_ NETCOW_GUARDED_BY(mutex_);
+  std::set<Entry> entries_ NETCOW_GUARDED_BY(mutex_);
+  // countedOlder_ entries have a time at or before countedTo_.
+  mutable Clock::Time countedTo_ NETCOW_GUARDED_BY(mutex_) = Clock::Time::min();
+  mutable std::uint64_t countedOlder_ NETCOW_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace netcow

@@ -52,7 +52,8 @@ std::string_view toText(MergeState state) {
 std::string Origin::toJson() const {
   const nlohmann::ordered_json json = {{"imageName", imageName},       {"revision", revision},
                                        {"baseSize", baseSize},         {"source", source},
-                                       {"uploadPrefix", uploadPrefix}, {"merge", toText(merge)}};
+                                       {"uploadPrefix", uploadPrefix}, {"uploadUuid", uploadUuid},
+                                       {"merge", toText(merge)}};
   return json.dump(2) + "\n";
 }
 
@@ -66,12 +67,22 @@ Origin Origin::parse(std::string_view text, const std::string& path) {
     origin.baseSize = parseNumber(path, json, "baseSize", kLargestImageSize);
     origin.source = json.at("source").get<std::string>();
     origin.uploadPrefix = json.at("uploadPrefix").get<std::string>();
+    origin.uploadUuid = json.value("uploadUuid", std::string());  // not in files of version 0.1
     origin.merge = parseMergeState(path, json.at("merge").get<std::string>());
     return origin;
   } catch (const nlohmann::json::exception& error) {
     throw UserError(path + " cannot be understood (" + error.what() +
                     "); remove it and name the image and its revision on the command line");
   }
+}
+
+MergeState Origin::mergeOf(const std::string& upload) const {
+  return uploadUuid.empty() || isSameUpload(uploadUuid, upload) ? merge : MergeState::none;
+}
+
+bool isSameUpload(const std::string& stored, const std::string& given) {
+  constexpr std::size_t kOldLength = 35;
+  return stored == given || (stored.size() == kOldLength && stored == given.substr(0, kOldLength));
 }
 
 void Origin::save(const std::string& directory) const {

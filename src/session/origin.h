@@ -28,6 +28,10 @@ struct Origin {
   std::string source;          ///< URL or host list it was mounted from
   std::string uploadPrefix;    ///< empty = stays local
   MergeState merge = MergeState::none;
+  std::string uploadUuid;  ///< what `merge` is about; empty: whatever the session names
+
+  /// How far the merge of an upload has come: what is stored of another one says nothing.
+  [[nodiscard]] MergeState mergeOf(const std::string& upload) const;
 
   /// Replaces the file in the session's folder, durably. Throws std::system_error.
   void save(const std::string& directory) const;
@@ -42,5 +46,9 @@ struct Origin {
 
   bool operator==(const Origin&) const = default;
 };
+
+/// Whether two uuids name one upload: the reference client stored only 35 of a given one's 36
+/// characters for a while.
+bool isSameUpload(const std::string& stored, const std::string& given);
 
 }  // namespace netcow

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/whole_io.h"
+#include "session/discard.h"
 #include "session/recovery.h"
 #include "session/session_parts.h"
 
@@ -56,10 +57,6 @@ void checkSettings(const NewSession& settings) {
                     " bytes is larger than a session may hold");
   }
 }
-
-/// What `meta` is called while a session that holds nothing is being removed. It says that the rest
-/// may go too, where a process was killed on the way.
-constexpr const char* kDiscardedMeta = "meta.discarded";
 
 /// Refuses a folder that holds changes, else says that what it holds may be removed.
 LoadedSession discardMeta(Folder& folder, const Clock& clock) {

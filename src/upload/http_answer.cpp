@@ -32,6 +32,14 @@ nlohmann::json statusObject(const HttpAnswer& answer) {
   return nlohmann::json::object();
 }
 
+/// A server's text must not forge lines of a log or steer a terminal.
+std::string printable(std::string_view text) {
+  std::string shown(text.substr(0, kShownBytes));
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+  return shown;
+}
+
 }  // namespace
 
 Verdict judge(const HttpAnswer& answer) {
@@ -40,6 +48,9 @@ Verdict judge(const HttpAnswer& answer) {
   }
   if (answer.retryAfter) {
     return Verdict::pause;
+  }
+  if (answer.untrusted) {
+    return Verdict::refused;
   }
   switch (answer.status) {
     case 404:
@@ -57,11 +68,28 @@ std::string describe(const HttpAnswer& answer) {
   if (answer.status == 0) {
     return answer.error;
   }
-  std::string text(withoutBlanks(answer.body).substr(0, kShownBytes));
-  // A server's text must not forge lines of a log or steer a terminal.
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == '\x7f'; }, ' ');
+  const std::string text = printable(withoutBlanks(answer.body));
   return "HTTP " + std::to_string(answer.status) + (text.empty() ? "" : " (" + text + ")");
+}
+
+std::string adviceFor(const HttpAnswer& answer) {
+  if (answer.untrusted) {
+    return "; name the certificate of the authority that vouches for the server with --ca-file";
+  }
+  if (!answer.redirect.empty()) {
+    return "; it sends to " + printable(answer.redirect) +
+           ", which is not followed: give -C the right address";
+  }
+  switch (answer.status) {
+    case 401:
+      return "; it wants to know who asks: give a token that it knows with --token-file";
+    case 403:
+      return "; whoever asks may not do that: give the token of somebody who may with --token-file";
+    case 413:
+      return "; it, or a proxy before it, must take bodies of 2 MB (nginx: client_max_body_size)";
+    default:
+      return {};
+  }
 }
 
 std::optional<std::chrono::seconds> parseRetryAfter(std::string_view value) {

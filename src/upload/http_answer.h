@@ -17,6 +17,8 @@ struct HttpAnswer {
   std::optional<std::chrono::seconds> retryAfter;  ///< the pause the server asked for, if any
   std::string error;                               ///< why no answer came; if status is 0
   bool unreadable = false;  ///< nothing was wrong out there: the session could not be read
+  bool untrusted = false;   ///< the server could not prove that it is the one that is meant
+  std::string redirect;     ///< where a 3xx sends to; it is not followed
 };
 
 inline constexpr std::size_t kLargestAnswer = std::size_t{64} * 1024;
@@ -27,12 +29,16 @@ enum class Verdict {
   pause,     ///< ask again after the pause the server asked for; no failure
   again,     ///< a failure that may pass: no answer, 5xx, 408, 425, 429
   unknown,   ///< 404: the server does not know the session
-  refused,   ///< asking again would be answered alike: 3xx and every other 4xx
+  refused,   ///< asking again would end alike: 3xx, every other 4xx, a server not to be trusted
 };
 Verdict judge(const HttpAnswer& answer);
 
 /// The answer as a part of a message, on one line: "HTTP 503 (too busy)", or why none came.
 std::string describe(const HttpAnswer& answer);
+
+/// What a person can do about an answer that is no success, as the end of a message: begins with
+/// "; ", or is empty where there is nothing to say.
+std::string adviceFor(const HttpAnswer& answer);
 
 /// The value of a Retry-After header: whole seconds above 0, of which at most 120 count. Nothing
 /// for a date or anything else.

@@ -25,6 +25,12 @@ CURL* makeHandle() {
   return handle;
 }
 
+/// Whether the server's certificate, or those it is compared with, cannot be used.
+bool isTrustProblem(CURLcode result) {
+  return result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CACERT_BADFILE ||
+         result == CURLE_SSL_ISSUER_ERROR;
+}
+
 }  // namespace
 
 void startCurl() {
@@ -35,10 +41,17 @@ void startCurl() {
   }
 }
 
-HttpCall::HttpCall(const std::string& url) : handle_(makeHandle()) {
+HttpCall::HttpCall(const std::string& url, const Credentials& credentials) : handle_(makeHandle()) {
   set(CURLOPT_URL, url.c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_USERAGENT, "netcow");
+  if (!credentials.token.empty()) {
+    set(CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BEARER));
+    set(CURLOPT_XOAUTH2_BEARER, credentials.token.c_str());
+  }
+  if (!credentials.caFile.empty()) {
+    set(CURLOPT_CAINFO, credentials.caFile.c_str());
+  }
   set(CURLOPT_NOSIGNAL, 1L);  // signals belong to the program, not to a name look-up
   set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   set(CURLOPT_ERRORBUFFER, static_cast<char*>(error_));
@@ -58,15 +71,22 @@ void HttpCall::set(CURLoption option, Value value) {
   }
 }
 
-std::unique_ptr<HttpCall> HttpCall::get(const std::string& url) {
-  std::unique_ptr<HttpCall> call(new HttpCall(url));
+std::unique_ptr<HttpCall> HttpCall::get(const std::string& url, const Credentials& credentials) {
+  std::unique_ptr<HttpCall> call(new HttpCall(url, credentials));
   call->set(CURLOPT_HTTPGET, 1L);
   call->set(CURLOPT_TIMEOUT, kSmallCallSeconds);
   return call;
 }
 
-std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const std::string& form) {
-  std::unique_ptr<HttpCall> call(new HttpCall(url));
+std::unique_ptr<HttpCall> HttpCall::remove(const std::string& url, const Credentials& credentials) {
+  auto call = get(url, credentials);
+  call->set(CURLOPT_CUSTOMREQUEST, "DELETE");
+  return call;
+}
+
+std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const Credentials& credentials,
+                                             const std::string& form) {
+  std::unique_ptr<HttpCall> call(new HttpCall(url, credentials));
   call->set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(form.size()));
   call->set(CURLOPT_COPYPOSTFIELDS, form.c_str());
   // When a kept connection breaks, curl repeats the request by itself; but the server may have
@@ -76,11 +96,14 @@ std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const std::
   return call;
 }
 
-std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url, const Session& session,
-                                                std::uint64_t cluster,
+std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url,
+                                                const Credentials& credentials,
+                                                const Session& session, std::uint64_t cluster,
                                                 std::chrono::seconds giveUpAfter) {
-  std::unique_ptr<HttpCall> call(new HttpCall(url));
+  std::unique_ptr<HttpCall> call(new HttpCall(url, credentials));
   call->body_ = std::make_unique<UploadBody>(session, cluster);
+  // Where the server speaks HTTP/2, uploads share a connection in place of making one each.
+  call->set(CURLOPT_PIPEWAIT, url.starts_with("https:") ? 1L : 0L);
   call->streamBody(giveUpAfter);
   return call;
 }
@@ -104,6 +127,12 @@ std::uint64_t HttpCall::takeBytesSent() {
   return std::exchange(bytesSent_, 0);
 }
 
+void HttpCall::allow(std::size_t bytes) {
+  allowed_ += bytes;
+  waits_ = false;
+  curl_easy_pause(handle_, CURLPAUSE_CONT);
+}
+
 HttpAnswer HttpCall::perform() {
   return finish(curl_easy_perform(handle_));
 }
@@ -117,7 +146,13 @@ HttpAnswer HttpCall::finish(CURLcode result) {
   if (result != CURLE_OK && answer.status < 300) {
     answer.status = 0;
     answer.unreadable = static_cast<bool>(readError_);
+    answer.untrusted = isTrustProblem(result);
     answer.error = whyNoAnswer(result);
+  }
+  char* redirect = nullptr;
+  if (curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK &&
+      redirect != nullptr) {
+    answer.redirect = redirect;
   }
   curl_header* header = nullptr;
   if (curl_easy_header(handle_, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
@@ -156,10 +191,15 @@ std::size_t HttpCall::onAnswer(char* bytes, std::size_t size, std::size_t count,
 
 std::size_t HttpCall::onBodyWanted(char* bytes, std::size_t size, std::size_t count, void* self) {
   auto& call = *static_cast<HttpCall*>(self);
+  const std::size_t wanted = size * count;
+  if (call.limited_ && call.allowed_ == 0) {
+    call.waits_ = true;
+    return CURL_READFUNC_PAUSE;
+  }
+  const std::size_t most = call.limited_ ? std::min(wanted, call.allowed_) : wanted;
   std::size_t used = 0;
   try {
-    call.readError_ =
-        call.body_->read(std::as_writable_bytes(std::span(bytes, size * count)), used);
+    call.readError_ = call.body_->read(std::as_writable_bytes(std::span(bytes, most)), used);
   } catch (const std::exception&) {
     call.readError_ = std::make_error_code(std::errc::io_error);
   }
@@ -167,6 +207,7 @@ std::size_t HttpCall::onBodyWanted(char* bytes, std::size_t size, std::size_t co
     return CURL_READFUNC_ABORT;
   }
   call.bytesSent_ += used;
+  call.allowed_ -= call.limited_ ? used : 0;
   return used;
 }
 

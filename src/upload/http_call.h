@@ -9,6 +9,7 @@
 #include <string>
 
 #include "upload/http_answer.h"
+#include "upload/upload_access.h"
 #include "upload/upload_body.h"
 
 namespace netcow {
@@ -18,16 +19,20 @@ void startCurl();
 
 /// One HTTP request and its answer, over a curl easy handle. It can be performed here, or be
 /// given to a curl multi handle, which must let go of it before it is destroyed.
-/// Not thread-safe. Constructors throw std::runtime_error when curl cannot make a handle.
+/// Redirects are not followed. Not thread-safe. Constructors throw std::runtime_error when curl
+/// cannot make a handle.
 class HttpCall {
  public:
-  static std::unique_ptr<HttpCall> get(const std::string& url);
+  static std::unique_ptr<HttpCall> get(const std::string& url, const Credentials& credentials);
+  static std::unique_ptr<HttpCall> remove(const std::string& url, const Credentials& credentials);
   /// Sends `form`, which is urlencoded already, at most once.
-  static std::unique_ptr<HttpCall> postForm(const std::string& url, const std::string& form);
+  static std::unique_ptr<HttpCall> postForm(const std::string& url, const Credentials& credentials,
+                                            const std::string& form);
   /// Streams a cluster of `session`, which must outlive the call; given up when it is slower than
   /// 1000 bytes a second for `giveUpAfter`.
-  static std::unique_ptr<HttpCall> postCluster(const std::string& url, const Session& session,
-                                               std::uint64_t cluster,
+  static std::unique_ptr<HttpCall> postCluster(const std::string& url,
+                                               const Credentials& credentials,
+                                               const Session& session, std::uint64_t cluster,
                                                std::chrono::seconds giveUpAfter);
 
   ~HttpCall();
@@ -40,6 +45,12 @@ class HttpCall {
   /// Bytes of the body handed out since the last time this was asked.
   std::uint64_t takeBytesSent();
 
+  /// From now on the body is sent only as far as allow() lets it; then it waits.
+  void limit() { limited_ = true; }
+  [[nodiscard]] bool waitsForAllowance() const { return limited_ && waits_; }
+  /// Lets it go on by so many bytes. Only while it is given to a curl multi handle.
+  void allow(std::size_t bytes);
+
   /// Sends the request and waits for the answer.
   HttpAnswer perform();
   /// The answer of a request that curl says has ended with `result`.
@@ -49,7 +60,7 @@ class HttpCall {
   static std::string escape(const std::string& text);
 
  private:
-  explicit HttpCall(const std::string& url);
+  HttpCall(const std::string& url, const Credentials& credentials);
   template <class Value>
   void set(CURLoption option, Value value);
   void streamBody(std::chrono::seconds giveUpAfter);
@@ -65,6 +76,9 @@ class HttpCall {
   std::unique_ptr<UploadBody> body_;
   std::error_code readError_;
   std::uint64_t bytesSent_ = 0;
+  bool limited_ = false;
+  bool waits_ = false;       // for an allowance
+  std::size_t allowed_ = 0;  // bytes
   curl_slist* headers_ = nullptr;
 };
 

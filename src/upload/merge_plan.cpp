@@ -19,9 +19,10 @@ bool isLost(const HttpAnswer& answer) {
 }  // namespace
 
 MergePlan::MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
-                     const Clock& clock)
+                     const Clock& clock, Jitter jitter)
     : rules_(rules),
       clock_(clock),
+      jitter_(std::move(jitter)),
       phase_(earlier == MergeState::done    ? Phase::recalling
              : earlier == MergeState::asked ? Phase::checking
                                             : Phase::asking),
@@ -44,7 +45,7 @@ MergePlan::Step MergePlan::step() const {
 }
 
 void MergePlan::mergeAnswered(const HttpAnswer& answer) {
-  time_ = clock_.now() + answer.retryAfter.value_or(std::chrono::seconds(0));
+  waitAsked(answer);
   mayHaveArrived_ = isLost(answer);
   const Verdict verdict = judge(answer);
   switch (verdict) {
@@ -52,7 +53,7 @@ void MergePlan::mergeAnswered(const HttpAnswer& answer) {
       accept();
       break;
     case Verdict::again:
-      time_ += backoffAfter(++failures_, rules_);
+      backOff(++failures_);
       phase_ = Phase::checking;
       break;
     case Verdict::pause:
@@ -63,14 +64,15 @@ void MergePlan::mergeAnswered(const HttpAnswer& answer) {
       if (verdict == Verdict::unknown && !std::exchange(wasUnknown_, true)) {
         phase_ = Phase::checking;
       } else {
-        end(MergeState::refused, "the server refused the merge: " + describe(answer));
+        end(MergeState::refused,
+            "the server refused the merge: " + describe(answer) + adviceFor(answer));
       }
       break;
   }
 }
 
 void MergePlan::statusAnswered(const HttpAnswer& answer) {
-  time_ = clock_.now() + answer.retryAfter.value_or(std::chrono::seconds(0));
+  waitAsked(answer);
   if (phase_ == Phase::watching) {
     watch(answer);
   } else if (phase_ == Phase::recalling) {
@@ -89,7 +91,7 @@ void MergePlan::check(const HttpAnswer& statusAnswer) {
   }
   const Verdict verdict = judge(statusAnswer);
   if (mayHaveArrived_ && (verdict == Verdict::again || verdict == Verdict::pause)) {
-    time_ += backoffAfter(++failures_, rules_);
+    backOff(++failures_);
   } else {
     phase_ = Phase::asking;
   }
@@ -131,7 +133,18 @@ void MergePlan::recall(const HttpAnswer& statusAnswer) {
 }
 
 void MergePlan::keepWatching() {
-  time_ += backoffAfter(++looks_, rules_);
+  backOff(++looks_);
+}
+
+void MergePlan::waitAsked(const HttpAnswer& answer) {
+  time_ = clock_.now();
+  if (answer.retryAfter) {
+    time_ += jitter_.atLeast(*answer.retryAfter);
+  }
+}
+
+void MergePlan::backOff(std::uint32_t failures) {
+  time_ += jitter_.around(backoffAfter(failures, rules_));
 }
 
 void MergePlan::accept() {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "session/origin.h"
 #include "upload/http_answer.h"
+#include "upload/jitter.h"
 #include "upload/upload_schedule.h"
 
 // What to ask next until the merge is done or refused: the rules alone, without a server.
@@ -39,8 +40,8 @@ namespace netcow {
 class MergePlan {
  public:
   /// `earlier`: how far an earlier run came. Nothing is asked before `notBefore`.
-  MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules,
-            const Clock& clock);
+  MergePlan(MergeState earlier, Clock::Time notBefore, const UploadRules& rules, const Clock& clock,
+            Jitter jitter);
 
   enum class Step { askMerge, askStatus, end };
   /// What to do, not before time(). Does not change until an answer is handed in.
@@ -67,9 +68,12 @@ class MergePlan {
   void watch(const HttpAnswer& statusAnswer);
   void recall(const HttpAnswer& statusAnswer);
   void keepWatching();
+  void waitAsked(const HttpAnswer& answer);
+  void backOff(std::uint32_t failures);
 
   const UploadRules rules_;
   const Clock& clock_;
+  const Jitter jitter_;
   Phase phase_;
   Clock::Time time_;
   MergeState state_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upload/upload_client.h"
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -8,9 +9,6 @@
 
 namespace netcow {
 namespace {
-
-/// As many as the final pass uses, and one for merge and status.
-constexpr long kKeptConnections = 11;
 
 void check(CURLMcode result) {
   if (result != CURLM_OK) {
@@ -20,13 +18,13 @@ void check(CURLMcode result) {
 
 }  // namespace
 
-UploadClient::UploadClient() {
+UploadClient::UploadClient(std::size_t connections, SendBudget budget) : budget_(budget) {
   startCurl();
   multi_ = curl_multi_init();
   if (multi_ == nullptr) {
     throw std::bad_alloc();
   }
-  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kKeptConnections);
+  curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(connections));
 }
 
 UploadClient::~UploadClient() {
@@ -36,11 +34,15 @@ UploadClient::~UploadClient() {
 
 void UploadClient::start(Purpose purpose, std::unique_ptr<HttpCall> call, std::uint64_t cluster) {
   CURL* const handle = call->handle();
+  if (purpose == Purpose::update && budget_.limited()) {
+    call->limit();
+  }
   calls_.emplace(handle, Running{purpose, cluster, std::move(call)});
   check(curl_multi_add_handle(multi_, handle));
 }
 
 std::vector<UploadClient::Finished> UploadClient::run() {
+  takeTurns();
   int running = 0;
   check(curl_multi_perform(multi_, &running));
   std::vector<Finished> finished;
@@ -51,6 +53,30 @@ std::vector<UploadClient::Finished> UploadClient::run() {
     }
   }
   return finished;
+}
+
+void UploadClient::takeTurns() {
+  for (const auto& [handle, running] : calls_) {
+    if (running.call->waitsForAllowance() &&
+        std::find(turns_.begin(), turns_.end(), handle) == turns_.end()) {
+      turns_.push_back(handle);
+    }
+  }
+  while (!turns_.empty()) {
+    const std::size_t bytes = budget_.takePortion();
+    if (bytes == 0) {
+      return;
+    }
+    calls_.at(turns_.front()).call->allow(bytes);
+    turns_.pop_front();
+  }
+}
+
+std::optional<Clock::Time> UploadClient::nextTurn() const {
+  const bool waits = std::any_of(calls_.begin(), calls_.end(), [](const auto& entry) {
+    return entry.second.call->waitsForAllowance();
+  });
+  return waits ? std::optional(budget_.nextPortion()) : std::nullopt;
 }
 
 UploadClient::Finished UploadClient::finish(CURL* handle, CURLcode result) {
@@ -65,6 +91,7 @@ UploadClient::Finished UploadClient::finish(CURL* handle, CURLcode result) {
     finished.bytes = running.call->body().size();
     bytesSent_ += running.call->takeBytesSent();
   }
+  std::erase(turns_, handle);
   curl_multi_remove_handle(multi_, handle);
   return finished;
 }
@@ -86,6 +113,7 @@ std::vector<std::uint64_t> UploadClient::abandonAll() {
     }
   }
   calls_.clear();
+  turns_.clear();
   return clusters;
 }
 

@@ -5,20 +5,25 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "upload/http_answer.h"
 #include "upload/http_call.h"
+#include "upload/send_budget.h"
 
 namespace netcow {
 
-/// Runs HTTP calls side by side on one thread, over connections that are kept alive.
+/// Runs HTTP calls side by side on one thread, over connections that are kept alive. Updates share
+/// a budget: each that waits gets a portion in its turn.
 /// Not thread-safe but for wake().
 class UploadClient {
  public:
-  UploadClient();
+  /// Keeps up to `connections` connections alive.
+  UploadClient(std::size_t connections, SendBudget budget);
   /// Ends what is under way.
   ~UploadClient();
   UploadClient(const UploadClient&) = delete;
@@ -40,6 +45,8 @@ class UploadClient {
 
   /// Moves bytes, without waiting, and hands out the calls that have ended.
   std::vector<Finished> run();
+  /// When an update may go on that waits for its turn; nothing if none does.
+  [[nodiscard]] std::optional<Clock::Time> nextTurn() const;
   /// Waits until there is something for run() to do, wake() was called, or `longest` is over.
   void wait(std::chrono::milliseconds longest);
   /// Ends wait(), the present or else the next one. Thread-safe.
@@ -60,9 +67,12 @@ class UploadClient {
   };
 
   Finished finish(CURL* handle, CURLcode result);
+  void takeTurns();
 
+  SendBudget budget_;
   CURLM* multi_ = nullptr;
   std::map<CURL*, Running> calls_;
+  std::deque<CURL*> turns_;  // updates that wait for a portion of the budget, in their order
   std::uint64_t bytesSent_ = 0;
 };
 

@@ -25,18 +25,21 @@ std::string whyRefused(const HttpAnswer& answer) {
              std::to_string(answer.retryAfter->count()) + " seconds";
     case Verdict::again:
       return describe(answer) + "; check that the server runs and try again";
-    default:
-      return describe(answer) + "; check the address given with -C";
+    default: {
+      const std::string advice = adviceFor(answer);
+      return describe(answer) + (advice.empty() ? "; check the address given with -C" : advice);
+    }
   }
 }
 
 }  // namespace
 
-std::string createUpload(const UploadPrefix& prefix, const ImageName& image) {
+std::string createUpload(const UploadPrefix& prefix, const Credentials& credentials,
+                         const ImageName& image) {
   const std::string form = "revision=" + std::to_string(image.revision) +
                            "&bitfieldSize=" + std::to_string(kBitfieldSize) +
                            "&imageName=" + HttpCall::escape(image.name);
-  const HttpAnswer answer = HttpCall::postForm(prefix.url("create"), form)->perform();
+  const HttpAnswer answer = HttpCall::postForm(prefix.url("create"), credentials, form)->perform();
   if (judge(answer) != Verdict::accepted) {
     throwCannotCreate(prefix, image, whyRefused(answer));
   }
@@ -52,25 +55,31 @@ std::string createUpload(const UploadPrefix& prefix, const ImageName& image) {
   return uuid;
 }
 
-UploadRequests::UploadRequests(UploadPrefix prefix, const std::string& uuid)
-    : prefix_(std::move(prefix)), uuid_(HttpCall::escape(uuid)) {}
+HttpAnswer discardUpload(const UploadPrefix& prefix, const Credentials& credentials,
+                         const std::string& uuid) {
+  const std::string url = prefix.url("session") + "?uuid=" + HttpCall::escape(uuid);
+  return HttpCall::remove(url, credentials)->perform();
+}
+
+UploadRequests::UploadRequests(UploadPrefix prefix, UploadAccess access, const std::string& uuid)
+    : prefix_(std::move(prefix)), access_(std::move(access)), uuid_(HttpCall::escape(uuid)) {}
 
 std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session, std::uint64_t cluster,
-                                                     std::chrono::seconds giveUpAfter) const {
+                                                     std::chrono::seconds giveUpAfter) {
   const std::string url =
       prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(cluster);
-  return HttpCall::postCluster(url, session, cluster, giveUpAfter);
+  return HttpCall::postCluster(url, access_.current(), session, cluster, giveUpAfter);
 }
 
 std::unique_ptr<HttpCall> UploadRequests::makeMerge(std::uint64_t validRemoteSize,
-                                                    std::uint64_t imageSize) const {
-  return HttpCall::postForm(prefix_.url("merge"),
+                                                    std::uint64_t imageSize) {
+  return HttpCall::postForm(prefix_.url("merge"), access_.current(),
                             "originalFileSize=" + std::to_string(validRemoteSize) +
                                 "&newFileSize=" + std::to_string(imageSize) + "&uuid=" + uuid_);
 }
 
-std::unique_ptr<HttpCall> UploadRequests::makeStatus() const {
-  return HttpCall::get(prefix_.url("status") + "?uuid=" + uuid_);
+std::unique_ptr<HttpCall> UploadRequests::makeStatus() {
+  return HttpCall::get(prefix_.url("status") + "?uuid=" + uuid_, access_.current());
 }
 
 }  // namespace netcow

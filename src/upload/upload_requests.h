@@ -9,6 +9,7 @@
 #include "format/image_name.h"
 #include "session/session.h"
 #include "upload/http_call.h"
+#include "upload/upload_access.h"
 #include "upload/upload_prefix.h"
 
 // The calls of the upload API (docs/formats/upload-api.md), ready to be sent.
@@ -17,26 +18,33 @@ namespace netcow {
 /// Makes an upload for `image` on the server and returns its uuid. The revision is the one
 /// SELECT_IMAGE answered, never 0. Blocks until the server answered or two minutes are over.
 /// Throws UserError when there is no server, it refuses, or its answer is no uuid.
-std::string createUpload(const UploadPrefix& prefix, const ImageName& image);
+std::string createUpload(const UploadPrefix& prefix, const Credentials& credentials,
+                         const ImageName& image);
 
-/// The three calls about one existing upload. Immutable; `session` of makeUpdate() must outlive
-/// the call made.
+/// Tells the server that an upload is not wanted any more; not every server knows this call, and
+/// answers 404 then. Blocks like createUpload().
+HttpAnswer discardUpload(const UploadPrefix& prefix, const Credentials& credentials,
+                         const std::string& uuid);
+
+/// The three calls about one existing upload. Not thread-safe; `session` of makeUpdate() must
+/// outlive the call made.
 class UploadRequests {
  public:
-  UploadRequests(UploadPrefix prefix, const std::string& uuid);
+  UploadRequests(UploadPrefix prefix, UploadAccess access, const std::string& uuid);
 
   /// Given up when it is slower than 1000 bytes a second for `giveUpAfter`.
   [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session, std::uint64_t cluster,
-                                                     std::chrono::seconds giveUpAfter) const;
+                                                     std::chrono::seconds giveUpAfter);
   /// Sizes in bytes, as the session tells them.
   [[nodiscard]] std::unique_ptr<HttpCall> makeMerge(std::uint64_t validRemoteSize,
-                                                    std::uint64_t imageSize) const;
-  [[nodiscard]] std::unique_ptr<HttpCall> makeStatus() const;
+                                                    std::uint64_t imageSize);
+  [[nodiscard]] std::unique_ptr<HttpCall> makeStatus();
 
   [[nodiscard]] const UploadPrefix& prefix() const { return prefix_; }
 
  private:
   const UploadPrefix prefix_;
+  UploadAccess access_;
   const std::string uuid_;  // escaped
 };
 

@@ -13,8 +13,12 @@ std::chrono::milliseconds backoffAfter(std::uint32_t failuresInARow, const Uploa
   return std::min(wait, rules.longestBackoff);
 }
 
-UploadSchedule::UploadSchedule(const UploadRules& rules, const Clock& clock)
-    : rules_(rules), clock_(clock), heldUntil_(clock.now()), pausedUntil_(clock.now()) {}
+UploadSchedule::UploadSchedule(const UploadRules& rules, const Clock& clock, Jitter jitter)
+    : rules_(rules),
+      clock_(clock),
+      jitter_(std::move(jitter)),
+      heldUntil_(clock.now()),
+      pausedUntil_(clock.now()) {}
 
 void UploadSchedule::beginFinalPass() {
   finalPass_ = true;
@@ -22,13 +26,19 @@ void UploadSchedule::beginFinalPass() {
   heldUntil_ = clock_.now();
   setbacks_ = 0;
   failures_.clear();
-  for (auto& [cluster, due] : waiting_) {
-    due = clock_.now();
+  decltype(waiting_) dueNow;
+  for (const auto& [due, cluster] : waiting_) {
+    dueNow.emplace(clock_.now(), cluster);
   }
+  waiting_ = std::move(dueNow);
 }
 
 std::size_t UploadSchedule::places() const {
-  return finalPass_ ? rules_.parallelFinal : rules_.parallelMounted;
+  const std::size_t most = finalPass_ ? rules_.parallelFinal : rules_.parallelMounted;
+  if (!rules_.bytesPerSecond) {
+    return most;
+  }
+  return std::clamp<std::uint64_t>(*rules_.bytesPerSecond / kLeastBytesPerSecond, 1, most);
 }
 
 bool UploadSchedule::mayStart() const {
@@ -58,12 +68,16 @@ void UploadSchedule::failed(std::uint64_t cluster) {
 void UploadSchedule::postpone(std::uint64_t cluster) {
   const auto now = clock_.now();
   const std::uint32_t failures = ++failures_[cluster];
-  waiting_[cluster] = now + (finalPass_ ? backoffAfter(failures, rules_) : rules_.retryMounted);
+  wait(cluster, finalPass_ ? backoffAfter(failures, rules_) : rules_.retryMounted);
   // Uploads that were in flight together fail together: that is one setback.
   if (now >= heldUntil_) {
     ++setbacks_;
-    heldUntil_ = now + backoffAfter(setbacks_, rules_);
+    heldUntil_ = now + jitter_.around(backoffAfter(setbacks_, rules_));
   }
+}
+
+void UploadSchedule::wait(std::uint64_t cluster, std::chrono::milliseconds time) {
+  waiting_.emplace(clock_.now() + jitter_.around(time), cluster);
 }
 
 void UploadSchedule::sentBack() {
@@ -71,22 +85,20 @@ void UploadSchedule::sentBack() {
 }
 
 void UploadSchedule::pause(std::chrono::seconds length) {
-  pausedUntil_ = std::max(pausedUntil_, clock_.now() + length);
+  pausedUntil_ = std::max(pausedUntil_, clock_.now() + jitter_.atLeast(length));
 }
 
 void UploadSchedule::defer(std::uint64_t cluster) {
-  waiting_[cluster] = clock_.now() + rules_.retryMounted;
+  wait(cluster, rules_.retryMounted);
 }
 
 std::vector<std::uint64_t> UploadSchedule::takeWaited(bool everything) {
   std::vector<std::uint64_t> taken;
-  std::erase_if(waiting_, [&](const auto& entry) {
-    const bool due = everything || entry.second <= clock_.now();
-    if (due) {
-      taken.push_back(entry.first);
-    }
-    return due;
-  });
+  const auto now = clock_.now();
+  while (!waiting_.empty() && (everything || waiting_.begin()->first <= now)) {
+    taken.push_back(waiting_.begin()->second);
+    waiting_.erase(waiting_.begin());
+  }
   return taken;
 }
 
@@ -98,8 +110,8 @@ std::optional<Clock::Time> UploadSchedule::wakeAt(std::optional<Clock::Time> old
   if (oldestDirty) {
     due = finalPass_ ? *oldestDirty : *oldestDirty + rules_.minAge;
   }
-  for (const auto& [cluster, time] : waiting_) {
-    due = due ? std::min(*due, time) : time;
+  if (!waiting_.empty()) {
+    due = std::min(due.value_or(Clock::Time::max()), waiting_.begin()->first);
   }
   return due ? std::max({*due, pausedUntil_, heldUntil_}) : due;
 }

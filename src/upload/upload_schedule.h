@@ -6,9 +6,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "upload/jitter.h"
 
 // When which cluster is uploaded: the rules alone, without session, server or threads.
 //
@@ -19,20 +22,30 @@
 //
 // Three things hold back new uploads: all places taken, a pause the server asked for, and in the
 // wake of a failure a moment that grows while nothing succeeds, so that a server that is down is
-// not asked for one cluster after the other. Uploads in flight go on under all of them.
+// not asked for one cluster after the other. Uploads in flight go on under all of them. What lasts
+// as long as a rule says is spread by Jitter; a pause asked for is never shortened by it.
+//
+// Every call costs by the logarithm of how many clusters wait.
 namespace netcow {
 
 struct UploadRules {
   std::chrono::milliseconds minAge{60'000};  ///< of the last change, while mounted
   std::size_t parallelMounted = 2;
   std::size_t parallelFinal = 10;
+  /// All uploads together; none: as fast as they go.
+  std::optional<std::uint64_t> bytesPerSecond;
   std::chrono::seconds giveUpAfter{10};            ///< of less than 1000 bytes a second
   std::chrono::milliseconds retryMounted{60'000};  ///< how long a failed cluster waits
   /// Doubled with each failure, up to the longest: how long a failed cluster waits in the final
   /// pass, and how long nothing new begins after a failure.
   std::chrono::milliseconds firstBackoff{1'000};
   std::chrono::milliseconds longestBackoff{8'000};
+  /// How long all that follows the unmount may take; none: until it is done or stopped.
+  std::optional<std::chrono::milliseconds> finalTimeout;
 };
+
+/// An upload that gets less than this is better not begun beside others: it might be given up.
+inline constexpr std::uint64_t kLeastBytesPerSecond = 4096;
 
 /// firstBackoff for the first failure in a row, doubled with each more, up to longestBackoff.
 std::chrono::milliseconds backoffAfter(std::uint32_t failuresInARow, const UploadRules& rules);
@@ -40,7 +53,7 @@ std::chrono::milliseconds backoffAfter(std::uint32_t failuresInARow, const Uploa
 /// Not thread-safe; `clock` must outlive it.
 class UploadSchedule {
  public:
-  UploadSchedule(const UploadRules& rules, const Clock& clock);
+  UploadSchedule(const UploadRules& rules, const Clock& clock, Jitter jitter);
 
   /// The image is unmounted: everything dirty is due at once, what failed is tried again now, and
   /// stop() is forgotten. A pause the server asked for still holds.
@@ -80,13 +93,15 @@ class UploadSchedule {
 
  private:
   [[nodiscard]] std::size_t places() const;
+  void wait(std::uint64_t cluster, std::chrono::milliseconds time);
 
   const UploadRules rules_;
   const Clock& clock_;
+  const Jitter jitter_;
   bool finalPass_ = false;
   bool stopped_ = false;
   std::size_t inFlight_ = 0;
-  std::map<std::uint64_t, Clock::Time> waiting_;     // cluster -> when it is due again
+  std::set<std::pair<Clock::Time, std::uint64_t>> waiting_;  // when it is due again, cluster
   std::map<std::uint64_t, std::uint32_t> failures_;  // cluster -> in a row, since this start
   std::uint32_t setbacks_ = 0;                       // failures that grew heldUntil_, in a row
   Clock::Time heldUntil_;

@@ -18,6 +18,19 @@ constexpr std::chrono::milliseconds kLongestSleep = 5s;
 /// A problem that stays the same is logged again after this.
 constexpr std::chrono::seconds kComplaintInterval = 60s;
 
+/// For merge and status.
+constexpr std::size_t kSpareConnections = 1;
+
+std::string describeRefusal(const HttpAnswer& answer) {
+  if (answer.status == 0) {  // nothing was heard of a server that is to be trusted
+    return describe(answer) + adviceFor(answer);
+  }
+  const bool merged = answer.status == 409;
+  return "the server refuses the upload, it answers " + describe(answer) +
+         (merged ? "; what changed since its merge needs another one: --new-upload"
+                 : adviceFor(answer));
+}
+
 std::optional<UploadRequests> makeRequests(const Session& session, const UploadOptions& options) {
   if (!options.prefix) {
     return std::nullopt;
@@ -27,7 +40,7 @@ std::optional<UploadRequests> makeRequests(const Session& session, const UploadO
     throw UserError("the session " + session.directory() + " belongs to no upload at " +
                     options.prefix->shown() + "; name one with --upload-uuid");
   }
-  return std::optional<UploadRequests>(std::in_place, *options.prefix, uuid);
+  return std::optional<UploadRequests>(std::in_place, *options.prefix, options.access, uuid);
 }
 
 }  // namespace
@@ -37,8 +50,11 @@ Uploader::Uploader(Session& session, UploadOptions options, const Clock& clock)
       options_(std::move(options)),
       clock_(clock),
       requests_(makeRequests(session, options_)),
+      client_(std::max(options_.rules.parallelMounted, options_.rules.parallelFinal) +
+                  kSpareConnections,
+              SendBudget(options_.rules.bytesPerSecond, clock)),
       reporter_(session, options_.statusFile, options_.statusSink, clock),
-      schedule_(options_.rules, clock),
+      schedule_(options_.rules, clock, options_.jitter),
       recordedMerge_(options_.earlierMerge) {
   state_ = requests_ ? UploadStatus::State::active : UploadStatus::State::local;
   reporter_.report(progress());
@@ -119,11 +135,14 @@ void Uploader::doRound() {
 
 void Uploader::obeyWishes() {
   if (cancelled_ || (noNewUploads_ && phase_ == Phase::merging)) {
-    if (phase_ == Phase::merging) {
-      cancelMerge();
-    } else {
-      endUnfinished(UploadStatus::State::cancelled, "cancelled");
-    }
+    stopNow("cancelled", UploadStatus::State::cancelled);
+    return;
+  }
+  if (deadline_ && clock_.now() >= *deadline_) {
+    const auto limit =
+        std::chrono::duration_cast<std::chrono::duration<double>>(*options_.rules.finalTimeout);
+    stopNow(fmt::format("the {:g} seconds of --upload-timeout are over", limit.count()),
+            UploadStatus::State::failed);
     return;
   }
   if (finishWanted_ && phase_ == Phase::mounted) {
@@ -135,6 +154,9 @@ void Uploader::obeyWishes() {
     // A server that refused the session while it was mounted gets this one more chance.
     refusal_.clear();
     schedule_.beginFinalPass();
+    if (requests_ && options_.rules.finalTimeout) {
+      deadline_ = clock_.now() + *options_.rules.finalTimeout;
+    }
     reporter_.report(progress());
   }
   if (noNewUploads_) {
@@ -142,15 +164,25 @@ void Uploader::obeyWishes() {
   }
 }
 
+void Uploader::stopNow(const std::string& why, UploadStatus::State state) {
+  if (phase_ == Phase::merging) {
+    stopMerge(why, state);
+  } else {
+    endUnfinished(state, why);
+  }
+}
+
 std::chrono::milliseconds Uploader::untilNextEvent() const {
   auto next =
       moves() ? std::min(reporter_.nextReport(), reporter_.nextUpdate()) : reporter_.nextReport();
+  next = std::min(next, deadline_.value_or(next));
   if (phase_ == Phase::merging) {
     if (client_.underWay() == 0) {
       next = std::min(next, mergePlan_->time());
     }
   } else if (requests_) {
     next = std::min(next, schedule_.wakeAt(session_.oldestDirty()).value_or(next));
+    next = std::min(next, client_.nextTurn().value_or(next));
   }
   // One more than rounded down, or the thread would wake just before the time and spin.
   const auto rest = next - clock_.now();
@@ -256,10 +288,11 @@ void Uploader::handleUpdate(const UploadClient::Finished& finished) {
       break;
     case Verdict::unknown:
       refuse(finished.cluster, "the server does not know the upload " + session_.uploadUuid() +
-                                   ", it answers " + describe(answer));
+                                   ", it answers " + describe(answer) +
+                                   "; if it has expired, begin another one with --new-upload");
       break;
     case Verdict::refused:
-      refuse(finished.cluster, "the server refuses the upload, it answers " + describe(answer));
+      refuse(finished.cluster, describeRefusal(answer));
       break;
   }
 }

@@ -24,8 +24,9 @@
 // One thread does everything: it owns all of curl, asks the schedule what may begin, tells the
 // session what has arrived, and writes the status. While mounted it sends clusters that have been
 // left alone for a while; in the final pass it sends all that is dirty until nothing is; then it
-// asks for the merge. Each phase may end early: by setNoNewUploads(), by cancel(), or because the
-// server refuses the session. Changes stay in the session then, for another run.
+// asks for the merge. Each phase may end early: by setNoNewUploads(), by cancel(), because the
+// server refuses the session, or because the time for the end is over. Changes stay in the session
+// then, for another run.
 //
 // Guarantees: a cluster counts as clean only when the server has acknowledged everything written
 // to it; the merge is asked only when no cluster is dirty and a checkpoint has succeeded, and
@@ -36,6 +37,7 @@ namespace netcow {
 
 struct UploadOptions {
   std::optional<UploadPrefix> prefix;          ///< none: the session stays local, nothing is sent
+  UploadAccess access;                         ///< what requests are sent with
   bool merge = false;                          ///< ask for the merge in the end
   MergeState earlierMerge = MergeState::none;  ///< what onMergeState was last told, by any run
   /// Told of each change, on the uploader's thread, to be remembered across runs; it must be
@@ -44,6 +46,7 @@ struct UploadOptions {
   bool statusFile = false;  ///< keep DIRECTORY/status
   StatusSink statusSink;    ///< gets the same text, may be empty
   UploadRules rules;
+  Jitter jitter = Jitter::random();
 };
 
 struct UploadOutcome {
@@ -76,8 +79,8 @@ class Uploader {
   void cancel();
 
   /// Nobody writes to the session any more: uploads the rest, merges if asked, and waits for all
-  /// that. Retries for as long as it takes. To be called once; without start() before, all of it
-  /// is done on the calling thread.
+  /// that. Retries for as long as it takes, or as UploadRules::finalTimeout allows. To be called
+  /// once; without start() before, all of it is done on the calling thread.
   UploadOutcome finish();
 
   /// How it goes. Never waits for the network or the disk.
@@ -105,7 +108,8 @@ class Uploader {
   void endFinalPass();
   void beginMerge();
   void continueMerge();
-  void cancelMerge();
+  void stopNow(const std::string& why, UploadStatus::State state);
+  void stopMerge(const std::string& why, UploadStatus::State state);
   void recordMerge(MergeState state);
   void end(UploadStatus::State state, ExitStatus status, const std::string& message);
   void endUnfinished(UploadStatus::State state, const std::string& why);
@@ -118,7 +122,7 @@ class Uploader {
   Session& session_;
   const UploadOptions options_;
   const Clock& clock_;
-  const std::optional<UploadRequests> requests_;  // none: local
+  std::optional<UploadRequests> requests_;  // none: local
   UploadClient client_;
   UploadReporter reporter_;
   UploadSchedule schedule_;
@@ -131,6 +135,7 @@ class Uploader {
   // Everything below belongs to the thread once it runs.
   Phase phase_ = Phase::mounted;
   UploadStatus::State state_ = UploadStatus::State::active;
+  std::optional<Clock::Time> deadline_;  // of the end, once it began
   std::optional<MergePlan> mergePlan_;
   MergeState recordedMerge_;
   std::uint64_t clustersUploaded_ = 0;

@@ -17,7 +17,8 @@ void Uploader::beginMerge() {
                                                    " durable: " + error.message());
     return;
   }
-  mergePlan_.emplace(options_.earlierMerge, schedule_.pausedUntil(), options_.rules, clock_);
+  mergePlan_.emplace(options_.earlierMerge, schedule_.pausedUntil(), options_.rules, clock_,
+                     options_.jitter);
   recordMerge(mergePlan_->state());
 }
 
@@ -43,12 +44,12 @@ void Uploader::continueMerge() {
   }
 }
 
-void Uploader::cancelMerge() {
+void Uploader::stopMerge(const std::string& why, UploadStatus::State state) {
   if (recordedMerge_ != MergeState::done) {
-    endUnfinished(UploadStatus::State::cancelled, "cancelled");
+    endUnfinished(state, why);
   } else if (mergePlan_ && mergePlan_->isServerMerging()) {
-    end(UploadStatus::State::cancelled, ExitStatus::notMerged,
-        "all changes are uploaded, but the server is still merging; `netcow upload -m " +
+    end(state, ExitStatus::notMerged,
+        why + ": all changes are uploaded, but the server is still merging; `netcow upload -m " +
             session_.directory() + "` tells the outcome");
   } else {
     end(UploadStatus::State::done, ExitStatus::done,

@@ -44,7 +44,7 @@ TEST(MountOptions, TakeTheDeployedCommandLine) {
   EXPECT_EQ(command.sessionDirectory, "/tmp/work/cow");
   EXPECT_FALSE(command.loadSession);
   EXPECT_EQ(command.uploadPrefix, "http://10.0.0.1/cow/");
-  EXPECT_EQ(command.uploadUuid, kUuid);
+  EXPECT_EQ(command.transfer.uploadUuid, kUuid);
   EXPECT_TRUE(command.statusFile);
   EXPECT_FALSE(command.statusToLog);
   EXPECT_TRUE(command.merge);
@@ -101,7 +101,7 @@ TEST(MountOptions, TakeLongNamesCutShortWhileTheyAreUnique) {
   EXPECT_THAT(command.fuseOptions, ElementsAre("ro"));
   EXPECT_EQ(command.sessionDirectory, "/c");
   EXPECT_EQ(command.uploadPrefix, "sat");
-  EXPECT_EQ(command.uploadUuid, kUuid);
+  EXPECT_EQ(command.transfer.uploadUuid, kUuid);
   EXPECT_TRUE(command.statusFile);
   EXPECT_TRUE(command.merge);
 }
@@ -346,6 +346,57 @@ TEST(MountOptions, TakeATimeOutForReads) {
   for (const std::string wrong : {"-1", "x", "nan", "inf", "1e9"}) {
     EXPECT_THROW(with(wrong), UserError) << wrong;
   }
+}
+
+// --- how changes travel ---------------------------------------------------------------------
+
+TEST(MountOptions, TakeHowChangesTravel) {
+  const MountCommand command =
+      parse({"-h", "a", "-i", "b", "-c", "s", "-C", "sat", "--upload-parallel", "4",
+             "--upload-limit", "2M", "--upload-timeout", "1.5", "--token-file", "token",
+             "--ca-file", "/etc/ca.pem", "/mnt"});
+  EXPECT_EQ(command.transfer.parallel, 4U);
+  EXPECT_EQ(command.transfer.bytesPerSecond, 2U << 20U);
+  EXPECT_EQ(command.transfer.timeout, std::chrono::milliseconds(1500));
+  EXPECT_EQ(command.transfer.tokenFile, here("token"));
+  EXPECT_EQ(command.transfer.caFile, "/etc/ca.pem");
+}
+
+TEST(MountOptions, TakeAThrowAwaySession) {
+  EXPECT_TRUE(parse({"-h", "a", "-i", "b", "-c", "s", "--discard-on-exit", "/mnt"}).discardOnExit);
+}
+
+TEST(MountOptions, RefuseUploadsThatContradictThemselves) {
+  const auto refused = [](const Arguments& more) {
+    Arguments arguments = {"-h", "a", "-i", "b"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    arguments.push_back("/mnt");
+    try {
+      static_cast<void>(parseMountCommand(arguments));
+      return std::string("none");
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.status(), ExitStatus::usage);
+      return std::string(error.what());
+    }
+  };
+  const Arguments uploading = {"-c", "s", "-C", "sat"};
+  const auto with = [&](Arguments more) {
+    more.insert(more.begin(), uploading.begin(), uploading.end());
+    return refused(more);
+  };
+  for (const char* rate : {"x", "0", "-5", "4000", "1.5.2"}) {
+    EXPECT_THAT(with({"--upload-limit", rate}), HasSubstr("--upload-limit")) << rate;
+  }
+  EXPECT_THAT(with({"--upload-parallel", "0"}), HasSubstr("--upload-parallel"));
+  EXPECT_THAT(with({"--upload-timeout", "-1"}), HasSubstr("--upload-timeout"));
+  EXPECT_THAT(with({"--new-upload"}), HasSubstr("-L"));
+  EXPECT_THAT(with({"--discard-on-exit"}), HasSubstr("throws them away"));
+  EXPECT_THAT(refused({"-L", "s", "--new-upload", "--upload-uuid", kUuid}),
+              HasSubstr("leave out one"));
+  EXPECT_THAT(refused({"-L", "s", "--discard-on-exit"}), HasSubstr("netcow discard"));
+  EXPECT_THAT(refused({"-c", "s", "--discard-on-exit", "-m"}), HasSubstr("-m"));
+  EXPECT_THAT(refused({"-c", "s", "--token-file", "t"}), HasSubstr("-C"));
+  EXPECT_THAT(refused({"--upload-limit", "1M"}), HasSubstr("session"));
 }
 
 }  // namespace

@@ -14,9 +14,31 @@ std::string originText(const std::string& revision, const std::string& baseSize)
 }
 
 TEST(Origin, IsUnderstoodAsItWasWritten) {
-  const Origin origin{"pool/lab", 65'535,         std::uint64_t{16} << 40U,
-                      "one two",  "http://host/", MergeState::asked};
+  const Origin origin{"pool/lab",
+                      65'535,
+                      std::uint64_t{16} << 40U,
+                      "one two",
+                      "http://host/",
+                      MergeState::asked,
+                      "11111111-2222-3333-4444-555555555555"};
   EXPECT_EQ(Origin::parse(origin.toJson(), "origin.json"), origin);
+}
+
+TEST(Origin, OfAnOlderVersionSpeaksOfTheUploadTheSessionNames) {
+  const Origin origin = Origin::parse(originText("2", "4096"), "origin.json");
+  EXPECT_EQ(origin.uploadUuid, "");
+}
+
+TEST(Origin, SaysNothingOfAnotherUpload) {
+  Origin origin;
+  origin.merge = MergeState::done;
+  EXPECT_EQ(origin.mergeOf("any"), MergeState::done) << "it does not say which";
+  origin.uploadUuid = "11111111-2222-3333-4444-555555555555";
+  EXPECT_EQ(origin.mergeOf(origin.uploadUuid), MergeState::done);
+  EXPECT_EQ(origin.mergeOf("11111111-2222-3333-4444-555555555556"), MergeState::none);
+  // As the reference client stored it for a while.
+  origin.uploadUuid.pop_back();
+  EXPECT_EQ(origin.mergeOf("11111111-2222-3333-4444-555555555555"), MergeState::done);
 }
 
 TEST(Origin, WithANumberThatDoesNotFitIsRefusedAndNotCut) {

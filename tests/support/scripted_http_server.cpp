@@ -94,11 +94,19 @@ class ScriptedHttpServer::Connection {
     }
   }
 
-  bool readBody(std::size_t size, std::string& body) {
+  /// Until so many bytes of a body have arrived.
+  bool waitFor(std::size_t size) {
     while (pending_.size() < size) {
       if (!receive()) {
         return false;
       }
+    }
+    return true;
+  }
+
+  bool readBody(std::size_t size, std::string& body) {
+    if (!waitFor(size)) {
+      return false;
     }
     body = pending_.substr(0, size);
     pending_.erase(0, size);
@@ -116,13 +124,23 @@ class ScriptedHttpServer::Connection {
     return true;
   }
 
-  bool sendReply(const HttpReply& reply) {
+  bool sendReply(const HttpReply& reply) { return send(textOf(reply)); }
+
+  /// In pieces that arrive one by one.
+  bool sendSlowly(const HttpReply& reply) {
+    const std::string text = textOf(reply);
+    return std::all_of(text.begin(), text.end(), [this](char c) {
+      std::this_thread::sleep_for(1ms);
+      return send(std::string_view(&c, 1));
+    });
+  }
+
+  static std::string textOf(const HttpReply& reply) {
     std::string text = "HTTP/1.1 " + std::to_string(reply.status) + " Scripted\r\n";
     for (const std::string& header : reply.headers) {
       text += header + "\r\n";
     }
-    text += "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
-    return send(text);
+    return text + "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
   }
 
   /// Lets the peer read everything before the socket is closed.
@@ -153,11 +171,18 @@ class ScriptedHttpServer::Connection {
   std::string pending_;
 };
 
-ScriptedHttpServer::ScriptedHttpServer(Handler handler)
-    : handler_(std::move(handler)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+ScriptedHttpServer::ScriptedHttpServer(Handler handler) : handler_(std::move(handler)) {
+  listen();
+}
+
+void ScriptedHttpServer::listen() {
+  listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int yes = 1;  // connections of before a restart may still be dying
+  ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port_);
   socklen_t length = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(listener_.get(), generic, length) != 0 || ::listen(listener_.get(), 64) != 0 ||
@@ -166,6 +191,11 @@ ScriptedHttpServer::ScriptedHttpServer(Handler handler)
   }
   port_ = ntohs(address.sin_port);
   accepter_ = std::thread([this] { acceptConnections(); });
+}
+
+void ScriptedHttpServer::restart() {
+  stopping_ = false;
+  listen();
 }
 
 ScriptedHttpServer::~ScriptedHttpServer() {
@@ -236,12 +266,22 @@ void ScriptedHttpServer::serve(int fd, std::uint64_t number) {
     const std::string length = request->headers["content-length"];
     const std::size_t size = length.empty() ? 0 : std::stoul(length);
     const bool half = reply.fault == Fault::resetDuringBody;
+    if (reply.halfway) {
+      if (!connection.waitFor(size / 2)) {
+        return;
+      }
+      reply.halfway();
+    }
     if (!connection.readBody(half ? size / 2 : size, request->body) || half) {
       connection.resetOnClose();
       return;
     }
     if (request->headers["content-type"] == "application/x-www-form-urlencoded") {
       addValues(request->body, request->values);
+    }
+    if (reply.fault == Fault::resetAfterBody) {
+      connection.resetOnClose();
+      return;
     }
     if (reply.taken) {
       reply.taken(*request);
@@ -254,7 +294,12 @@ void ScriptedHttpServer::serve(int fd, std::uint64_t number) {
       connection.resetOnClose();
       return;
     }
-    if (!connection.sendReply(reply)) {
+    if (reply.fault == Fault::halfHeader) {
+      connection.send("HTTP/1.1 200 OK\r\nContent-Le");
+      return;
+    }
+    const bool slow = reply.fault == Fault::slowAnswer;
+    if (!(slow ? connection.sendSlowly(reply) : connection.sendReply(reply))) {
       return;
     }
   }

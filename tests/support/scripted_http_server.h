@@ -34,6 +34,9 @@ struct HttpReply {
     none,
     resetBeforeBody,  ///< the connection breaks when the head has arrived
     resetDuringBody,  ///< ... when half of the body has
+    resetAfterBody,   ///< ... when all of the body has, which is not taken
+    halfHeader,       ///< the request is taken, but only half of the answer's header arrives
+    slowAnswer,       ///< the request is taken, and the answer comes byte by byte
     loseAnswer,       ///< the request is taken, but the connection breaks before the answer
     answerEarly,      ///< the answer goes out before the body is read, then the connection closes
     neverAnswer,      ///< the request is taken and nothing more happens
@@ -43,6 +46,7 @@ struct HttpReply {
   std::vector<std::string> headers;  ///< whole lines, such as "Retry-After: 3"
   Fault fault = Fault::none;
   bool sendContinue = true;         ///< answer "Expect: 100-continue" as one should
+  std::function<void()> halfway;    ///< called when half of the body has arrived; may be empty
   std::function<bool()> mayAnswer;  ///< the answer waits until this is true; may be empty
   std::function<void(const HttpRequest&)> taken;  ///< called with the whole request; may be empty
 };
@@ -67,10 +71,13 @@ class ScriptedHttpServer {
 
   /// Stops listening and breaks all connections, as a server that is killed. The port stays free.
   void stop();
+  /// Listens again, at the same port; after stop().
+  void restart();
 
  private:
   class Connection;
 
+  void listen();
   void acceptConnections();
   void serve(int fd, std::uint64_t number);
 

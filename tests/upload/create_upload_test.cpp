@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 std::string problemOfCreating(const std::string& prefix) {
   try {
-    return "created " + createUpload(UploadPrefix(prefix), {"win10", 7});
+    return "created " + createUpload(UploadPrefix(prefix), Credentials{}, {"win10", 7});
   } catch (const UserError& error) {
     EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
     return error.what();
@@ -35,8 +35,9 @@ std::string problemWithAnswer(int status, const std::string& body,
 
 TEST(CreateUpload, SendsNameAndRevisionAndReturnsTheUuid) {
   const FakeUploadService service;
-  EXPECT_EQ(createUpload(UploadPrefix(service.url() + "/cow/"), {"pool/win 10&x", 7}),
-            FakeUploadService::kUuid);
+  EXPECT_EQ(
+      createUpload(UploadPrefix(service.url() + "/cow/"), Credentials{}, {"pool/win 10&x", 7}),
+      FakeUploadService::kUuid);
   const HttpRequest request = service.taken("create").at(0);
   EXPECT_EQ(request.method, "POST");
   EXPECT_EQ(request.path, "/cow/v1/file/create");

@@ -29,6 +29,9 @@ HttpAnswer lost() {
   return answer;
 }
 
+/// Waits are as long as the rules say.
+const Jitter exactly([] { return 0.5; });
+
 class Merge : public testing::Test {
  protected:
   void expectNext(Step step, std::chrono::milliseconds after = 0ms) {
@@ -48,7 +51,7 @@ class Merge : public testing::Test {
   }
 
   FakeClock clock;
-  MergePlan plan{MergeState::none, clock.now(), UploadRules{}, clock};
+  MergePlan plan{MergeState::none, clock.now(), UploadRules{}, clock, exactly};
 };
 
 TEST_F(Merge, IsAskedAtOnce) {
@@ -118,9 +121,9 @@ TEST_F(Merge, IsAskedAgainLaterWhileTheServerCopies) {
 
 TEST_F(Merge, WaitsAsLongAsTheServerAsks) {
   HttpAnswer busy = answered(503);
-  busy.retryAfter = 17s;
+  busy.retryAfter = 16s;
   plan.mergeAnswered(busy);
-  expectNext(Step::askStatus, 17s);
+  expectNext(Step::askStatus, 18s);
 }
 
 TEST_F(Merge, IsNotAskedAgainWhenALostAnswerMeantYes) {
@@ -184,7 +187,7 @@ TEST_F(Merge, EndsWhenTheServerWillNeverTakeIt) {
 
 TEST(MergeOfAnEarlierRun, IsLookedForBeforeItIsAskedAgain) {
   const FakeClock clock;
-  MergePlan plan(MergeState::asked, clock.now(), UploadRules{}, clock);
+  MergePlan plan(MergeState::asked, clock.now(), UploadRules{}, clock, exactly);
   EXPECT_EQ(plan.step(), Step::askStatus);
   plan.statusAnswered(inState("Done"));
   EXPECT_EQ(plan.step(), Step::end);
@@ -193,7 +196,7 @@ TEST(MergeOfAnEarlierRun, IsLookedForBeforeItIsAskedAgain) {
 
 TEST(MergeOfAnEarlierRun, IsAskedAgainWhenItFailedAfterItWasTaken) {
   const FakeClock clock;
-  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock, exactly);
   EXPECT_EQ(plan.step(), Step::askStatus);
   EXPECT_EQ(plan.state(), MergeState::done);
   plan.statusAnswered(inState("Failed"));
@@ -206,7 +209,7 @@ TEST(MergeOfAnEarlierRun, StaysDoneWhateverElseTheServerTells) {
        {inState("Done"), inState("Copying"), inState("Active"), answered(200), answered(404),
         answered(401), answered(503), lost()}) {
     const FakeClock clock;
-    MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+    MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock, exactly);
     plan.statusAnswered(answer);
     EXPECT_EQ(plan.step(), Step::end) << describe(answer);
     EXPECT_EQ(plan.state(), MergeState::done) << describe(answer);
@@ -216,7 +219,7 @@ TEST(MergeOfAnEarlierRun, StaysDoneWhateverElseTheServerTells) {
 
 TEST(MergeOfAnEarlierRun, IsWaitedForWhileTheServerMerges) {
   FakeClock clock;
-  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock);
+  MergePlan plan(MergeState::done, clock.now(), UploadRules{}, clock, exactly);
   plan.statusAnswered(inState("Merging"));
   EXPECT_EQ(plan.step(), Step::askStatus);
   EXPECT_EQ(plan.state(), MergeState::done);
@@ -230,7 +233,7 @@ TEST(MergeOfAnEarlierRun, IsWaitedForWhileTheServerMerges) {
 
 TEST(MergeOfAnEarlierRun, MayBeAskedAgainWhenItWasRefused) {
   const FakeClock clock;
-  const MergePlan plan(MergeState::refused, clock.now(), UploadRules{}, clock);
+  const MergePlan plan(MergeState::refused, clock.now(), UploadRules{}, clock, exactly);
   EXPECT_EQ(plan.step(), Step::askMerge);
 }
 

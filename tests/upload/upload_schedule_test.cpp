@@ -27,7 +27,7 @@ class Schedule : public testing::Test {
   }
 
   FakeClock clock;
-  UploadSchedule schedule{UploadRules{}, clock};
+  UploadSchedule schedule{UploadRules{}, clock, Jitter([] { return 0.5; })};
 };
 
 TEST_F(Schedule, StartsTwoAtATimeWhileMountedAndTenAfter) {
@@ -55,10 +55,10 @@ TEST_F(Schedule, SleepsUntilAnUploadEndsWhenAllPlacesAreTaken) {
 }
 
 TEST_F(Schedule, PausesWhenAsked) {
-  schedule.pause(30s);
+  schedule.pause(40s);
   EXPECT_FALSE(schedule.mayStart());
-  EXPECT_EQ(schedule.wakeAt(clock.now() - 100s), clock.now() + 30s);
-  clock.advance(29s);
+  EXPECT_EQ(schedule.wakeAt(clock.now() - 100s), clock.now() + 45s) << "an eighth more";
+  clock.advance(44s);
   EXPECT_FALSE(schedule.mayStart());
   clock.advance(1s);
   EXPECT_TRUE(schedule.mayStart());
@@ -144,6 +144,21 @@ TEST_F(Schedule, LetsOthersGoOnWhenOneClusterFails) {
   clock.advance(1s);
   EXPECT_TRUE(schedule.mayStart());
   EXPECT_EQ(schedule.waiting(), 1U);
+}
+
+TEST_F(Schedule, SendsNoMoreAtATimeThanALimitFeeds) {
+  for (const auto& [limit, places] :
+       std::vector<std::pair<std::uint64_t, int>>{{4096, 1}, {3 * 4096, 3}, {1 << 30, 10}}) {
+    UploadRules rules;
+    rules.bytesPerSecond = limit;
+    UploadSchedule limited(rules, clock, Jitter([] { return 0.5; }));
+    limited.beginFinalPass();
+    int started = 0;
+    for (; limited.mayStart(); ++started) {
+      limited.started();
+    }
+    EXPECT_EQ(started, places) << limit;
+  }
 }
 
 TEST_F(Schedule, StartsNothingOnceStopped) {

@@ -22,6 +22,7 @@ class UploaderTest : public testing::Test {
  protected:
   UploaderTest() {
     options.prefix.emplace(service.url());
+    options.jitter = Jitter([] { return 0.5; });
     options.onMergeState = [this](MergeState state) { mergeStates.push_back(state); };
     options.statusSink = [this](const std::string& text) {
       const MutexLock lock(mutex_);
