@@ -25,6 +25,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 
 constexpr int kThreads = 2;
+constexpr std::size_t kBodyPiece = std::size_t{64} << 10U;
 // What is read and thrown away of a request that was refused: closing with unread bytes would
 // reset the connection, and the client might never see the answer.
 constexpr std::size_t kMostDiscarded = std::size_t{16} << 20U;
@@ -132,6 +133,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
       answer();
       return;
     }
+    // As much as the buffer has room for comes at a time; by itself it would be 512 bytes.
+    buffer_.reserve(kBodyPiece);
     stream_.expires_after(options_.longestSilence);
     http::async_read_some(stream_, buffer_, *parser_,
                           [self = shared_from_this()](const beast::error_code& error, std::size_t) {
