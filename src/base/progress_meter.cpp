@@ -64,7 +64,7 @@ std::string ProgressMeter::text() const {
                                       sizeText(static_cast<double>(samples_.back().done)),
                                       sizeText(static_cast<double>(total_)));
   if (standstill() >= kWorthTelling) {
-    return fmt::format("{}, nothing came for {}", how, durationText(standstill()));
+    return fmt::format("{}, nothing moved for {}", how, durationText(standstill()));
   }
   const auto left = timeLeft();
   return fmt::format("{}, {}/s{}", how, sizeText(bytesPerSecond()),

@@ -16,10 +16,10 @@
 #include "base/errors.h"
 #include "cli/output.h"
 #include "cli/run_command.h"
+#include "cli/shown_prefix.h"
 #include "format/geometry.h"
 #include "session/origin.h"
 #include "session/session.h"
-#include "upload/upload_prefix.h"
 
 namespace netcow {
 namespace {
@@ -71,19 +71,6 @@ class Lines {
  private:
   std::string text_;
 };
-
-/// The upload server as it was given, but for user name and password: what is shown may end up in a
-/// report for others.
-std::string shownPrefix(const std::string& prefix) {
-  if (prefix.find('@') == std::string::npos) {
-    return prefix;
-  }
-  try {
-    return UploadPrefix(prefix).shown();
-  } catch (const UserError&) {
-    return "an address that cannot be used";
-  }
-}
 
 void addOrigin(Lines& lines, const Origin& origin) {
   lines.add("Base", fmt::format("{} revision {}, {}", origin.imageName, origin.revision,

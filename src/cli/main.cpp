@@ -13,6 +13,7 @@
 #include "cli/merge.h"
 #include "cli/mount.h"
 #include "cli/serve.h"
+#include "cli/status.h"
 #include "cli/upload.h"
 #include "cli/verify_image.h"
 
@@ -26,6 +27,7 @@ constexpr const char* kUsage =
     "  netcow upload        send what a session still has to send, without mounting\n"
     "  netcow discard       throw a session away\n"
     "  netcow merge         make the new image of a session here, without a server\n"
+    "  netcow status        tell how a mount or its uploads go on, and what to do next\n"
     "  netcow info          tell what a session holds\n"
     "  netcow map           tell which parts of an image a session holds\n"
     "  netcow check         tell whether a session is sound, and repair what can be\n"
@@ -48,6 +50,7 @@ constexpr Command kCommands[] = {{"mount", runMount},
                                  {"upload", netcow::uploadCommand},
                                  {"discard", netcow::discardCommand},
                                  {"merge", netcow::mergeCommand},
+                                 {"status", netcow::statusCommand},
                                  {"info", netcow::infoCommand},
                                  {"map", netcow::mapCommand},
                                  {"check", netcow::checkCommand},

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/mount.h"
 
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -11,11 +14,13 @@
 #include "base/errors.h"
 #include "base/logging.h"
 #include "base/mutex.h"
+#include "base/service_manager.h"
 #include "cli/background.h"
 #include "cli/mount_cache.h"
 #include "cli/mount_options.h"
 #include "cli/mount_session.h"
 #include "cli/signal_thread.h"
+#include "cli/upload_display.h"
 #include "image/image.h"
 #include "mount/fuse_options.h"
 #include "mount/mount.h"
@@ -41,7 +46,7 @@ class MountRun {
         signals_({SIGTERM, SIGINT, SIGQUIT, SIGHUP}, [this](int signal) { handle(signal); }) {}
 
   ExitStatus run() {
-    setUpLogging(command_.logFile, command_.debug);
+    setUpLogging({command_.logFile, command_.logLevel, line_});
     // What a look at the command line and the mountpoint can tell comes before anything is made.
     static_cast<void>(MountPoint(command_.mountpoint));
     static_cast<void>(parseFuseOptions(command_.fuseOptions));
@@ -97,7 +102,7 @@ class MountRun {
     MountOptions options;
     options.mountpoint = command_.mountpoint;
     options.fuseOptions = command_.fuseOptions;
-    options.statusText = [this] { return source_->statusText(); };
+    options.statusText = [this] { return source_->statusText() + sessionText(); };
     options.workers = command_.singleThread ? 1 : 0;
     options.debugFuse = command_.debug;
     std::optional<CheckpointTimer> checkpoints;
@@ -110,9 +115,24 @@ class MountRun {
     setStage(Stage::mounted);
     background_.ready();
     ready_ = true;
-    spdlog::info("mounted {} revision {} at {}", source_->image().name, source_->image().revision,
-                 command_.mountpoint);
+    const std::string line = fmt::format("mounted {} revision {} at {}", source_->image().name,
+                                         source_->image().revision, command_.mountpoint);
+    spdlog::info("{}", line);
+    notifyStatus(line);
+    notifyReady();
     mount_->run([this] { source_->stop(); });
+  }
+
+  /// What `status` in the mount tells behind the connection; `netcow status` reads it.
+  [[nodiscard]] std::string sessionText() const {
+    std::string text = fmt::format("Process:  {}\n", ::getpid());
+    if (session_.session) {
+      text += "Session:  " + command_.sessionDirectory + "\n";
+    }
+    if (session_.prefix) {
+      text += "Uploads to: " + session_.prefix->shown() + "\n\n" + statusText(uploader_->status());
+    }
+    return text;
   }
 
   /// After an error: nothing stays mounted, and what was written meanwhile stays in the session.
@@ -127,6 +147,7 @@ class MountRun {
   }
 
   ExitStatus finish() {
+    notifyStopping();
     if (cache_ != nullptr) {
       cache_->close();  // the final pass may take long, and others may want it
     }
@@ -137,7 +158,11 @@ class MountRun {
       return discard();
     }
     setStage(Stage::finalPass);
-    const UploadOutcome outcome = uploader_->finish();
+    UploadOutcome outcome;
+    {
+      const UploadDisplay display([this] { return uploader_->status(); }, line_);
+      outcome = uploader_->finish();
+    }
     if (const auto error = session_.session->close()) {
       spdlog::error("cannot close the session {}: {}; it is recovered when it is opened again",
                     command_.sessionDirectory, error.message());
@@ -197,6 +222,7 @@ class MountRun {
   const MountCommand command_;
   Background background_;
   bool ready_ = false;
+  const std::shared_ptr<TerminalLine> line_ = std::make_shared<TerminalLine>(STDERR_FILENO);
   std::unique_ptr<Source> source_;
   CachingSource* cache_ = nullptr;  ///< source_, where there is a cache
   MountSession session_;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/errors.h"
+#include "base/logging.h"
 #include "cache/cache_space.h"
 #include "cli/run_command.h"
 #include "format/geometry.h"
@@ -137,6 +138,10 @@ void addProcessOptions(CLI::App& app, MountCommand& command, Raw& raw) {
       ->group(group);
   app.add_option("-l,--log", command.logFile, "Write the log to FILE [standard error]")
       ->type_name("FILE")
+      ->group(group);
+  app.add_option("--log-level", command.logLevel, "debug, info, warning or error [info]")
+      ->type_name("LEVEL")
+      ->check(CLI::IsMember(logLevels()))
       ->group(group);
   app.add_option("mountpoint", command.mountpoint, "An existing folder")
       ->type_name("MOUNTPOINT")
@@ -337,6 +342,9 @@ void checkCache(const MountCommand& command) {
 
 void complete(MountCommand& command, const Raw& raw) {
   command.foreground = raw.foreground || command.debug;
+  if (command.debug) {
+    command.logLevel = "debug";
+  }
   command.loadSession = !raw.oldSession.empty();
   command.sessionDirectory = absolute(command.loadSession ? raw.oldSession : raw.newSession);
   command.logFile = absolute(command.logFile);

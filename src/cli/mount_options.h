@@ -19,6 +19,7 @@ struct MountCommand {
   bool singleThread = false;
   std::vector<std::string> fuseOptions;  ///< as each -o gave them
   std::string logFile;
+  std::string logLevel = "info";  ///< one of logLevels()
 
   std::string hosts;   ///< host list of dnbd3 servers
   std::string source;  ///< URL in their place

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/upload.h"
 
+#include <unistd.h>
+
 #include <csignal>
+#include <memory>
 #include <string>
 
 #include "base/errors.h"
@@ -11,6 +14,7 @@
 #include "cli/session_upload.h"
 #include "cli/signal_thread.h"
 #include "cli/transfer_options.h"
+#include "cli/upload_display.h"
 #include "session/origin.h"
 #include "session/session.h"
 #include "upload/uploader.h"
@@ -22,6 +26,7 @@ struct UploadCommand {
   std::string session;
   std::string prefix;
   std::string logFile;
+  std::string logLevel = "info";
   bool merge = false;
   bool statusFile = false;
   TransferOptions transfer;
@@ -38,6 +43,9 @@ void addOptions(CLI::App& app, UploadCommand& command) {
   app.add_option("-l,--log", command.logFile, "Write the log to FILE [standard error]")
       ->type_name("FILE");
   command.transfer.addTo(app, "Uploads");
+  app.add_option("--log-level", command.logLevel, "debug, info, warning or error [info]")
+      ->type_name("LEVEL")
+      ->check(CLI::IsMember(logLevels()));
 }
 
 UploadPrefix prefixOf(const UploadCommand& command, const Origin& origin) {
@@ -76,16 +84,19 @@ UploadOptions uploadOptions(const UploadCommand& command, Session& session, Orig
   return options;
 }
 
-UploadOutcome finishUploads(const UploadCommand& command, Session& session) {
+UploadOutcome finishUploads(const UploadCommand& command, Session& session,
+                            const std::shared_ptr<TerminalLine>& line) {
   Origin origin = originOf(command, session);
   Uploader uploader(session, uploadOptions(command, session, origin));
   const SignalThread signals({SIGTERM, SIGINT, SIGQUIT}, [&uploader](int) { uploader.cancel(); });
+  const UploadDisplay display([&uploader] { return uploader.status(); }, line);
   return uploader.finish();
 }
 
 ExitStatus upload(UploadCommand& command) {
   command.transfer.parse();
-  setUpLogging(command.logFile, false);
+  const auto line = std::make_shared<TerminalLine>(STDERR_FILENO);
+  setUpLogging({command.logFile, command.logLevel, line});
   refuseCacheAsSession(command.session);
   const auto session = Session::open(command.session);
   if (!session->recovery().empty()) {
@@ -93,7 +104,7 @@ ExitStatus upload(UploadCommand& command) {
   }
   UploadOutcome outcome;
   try {
-    outcome = finishUploads(command, *session);
+    outcome = finishUploads(command, *session, line);
   } catch (...) {
     // A wrong option must not make it look like the session of a killed process.
     static_cast<void>(session->close());

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/verify_image.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -16,6 +15,7 @@
 #include "base/logging.h"
 #include "base/mutex.h"
 #include "base/progress_meter.h"
+#include "base/terminal_line.h"
 #include "cli/output.h"
 #include "cli/run_command.h"
 #include "cli/signal_thread.h"
@@ -89,8 +89,8 @@ Opened open(const VerifyOptions& options) {
 /// new one.
 class ProgressDisplay {
  public:
-  ProgressDisplay(std::string name, std::uint64_t size)
-      : name_(std::move(name)), meter_(size, Clock::system().now()) {}
+  ProgressDisplay(std::string name, std::uint64_t size, std::shared_ptr<TerminalLine> line)
+      : name_(std::move(name)), line_(std::move(line)), meter_(size, Clock::system().now()) {}
 
   [[nodiscard]] std::chrono::milliseconds interval() const {
     return std::chrono::milliseconds(isTerminal_ ? 200 : 5'000);
@@ -100,29 +100,19 @@ class ProgressDisplay {
     meter_.note(progress.bytes, Clock::system().now());
     const std::string bad = progress.bad == 0 ? "" : ", " + counted(progress.bad, "bad span");
     if (isTerminal_) {
-      const std::size_t width = terminalWidth();
-      std::fprintf(stderr, "\r\033[K%s%s",
-                   meter_.bar(width > bad.size() ? width - bad.size() : 0).c_str(), bad.c_str());
+      const std::size_t width = line_->width();
+      line_->show(meter_.bar(width > bad.size() ? width - bad.size() : 0) + bad);
     } else if (progress.bytes != progress.size) {
       std::fprintf(stderr, "%s: %s%s\n", name_.c_str(), meter_.text().c_str(), bad.c_str());
-    }
-    std::fflush(stderr);
-  }
-  void clear() const {
-    if (isTerminal_) {
-      std::fputs("\r\033[K", stderr);
+      std::fflush(stderr);
     }
   }
+  void clear() const { line_->clear(); }
 
  private:
-  static std::size_t terminalWidth() {
-    winsize size = {};
-    const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
-    return known ? size.ws_col - 1U : 79U;  // the last column would wrap
-  }
-
   const std::string name_;
-  const bool isTerminal_ = ::isatty(STDERR_FILENO) == 1;
+  const std::shared_ptr<TerminalLine> line_;
+  const bool isTerminal_ = line_->isTerminal();
   ProgressMeter meter_;
 };
 
@@ -157,13 +147,13 @@ class Stopper {
 };
 
 ExitStatus verify(const std::string& name, const VerifyOptions& options) {
-  setUpLogging("", false);
-  spdlog::set_level(spdlog::level::warn);  // which server is used says the result
+  const auto line = std::make_shared<TerminalLine>(STDERR_FILENO);
+  setUpLogging({"", "warning", line});  // which server is used says the result
   Stopper stopper(name);
   const SignalThread signals({SIGINT, SIGTERM, SIGHUP}, [&stopper](int) { stopper.stop(); });
   const Opened opened = open(options);
   ImageVerification verification(*opened.source, opened.checksums.list);
-  ProgressDisplay display(name, opened.source->size());
+  ProgressDisplay display(name, opened.source->size(), line);
   const Clock::Time begin = Clock::system().now();
   stopper.setVerification(&verification);
   VerifiedImage verified;

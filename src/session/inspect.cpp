@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "base/errors.h"
 #include "session/loader.h"
 #include "session/session.h"
 
 namespace netcow {
+namespace {
+
+/// Whether somebody holds the session's lock. To find out it is taken for a moment where nobody
+/// does, which nobody can meet but an opener of a session whose process was killed.
+bool isLocked(Folder& folder) {
+  std::unique_ptr<File> meta;
+  return !folder.openReadOnly("meta", meta) && meta->lockExclusively().value() == EWOULDBLOCK;
+}
+
+}  // namespace
+
 SessionReport inspectSession(const std::string& directory) {
   struct stat status{};
   if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
@@ -22,6 +35,8 @@ SessionReport inspectSession(const std::string& directory) {
   report.maxImageSize = loaded.header.maxImageSize;
   report.dataFileBytes = loaded.dataBytes;
   report.open = loaded.live != LiveState::absent;
+  report.inUse = report.open && isLocked(*folder);
+  report.process = loaded.processId;
   loaded.map->forEachAllocated([&report](std::uint64_t number, const Cluster& cluster) {
     const std::uint64_t blocks = cluster.loadBits().count();
     ++report.clusters;

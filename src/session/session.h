@@ -262,6 +262,8 @@ struct SessionReport {
   std::uint64_t failedClusters = 0;  ///< whose last upload failed
   std::uint64_t dataFileBytes = 0;   ///< length of `data`
   bool open = false;                 ///< `live` is there: in use, or its process was killed
+  bool inUse = false;                ///< a process has it open
+  std::int64_t process = 0;          ///< id of the process that has it open, or had; 0: none
 };
 /// Throws as Session::open.
 SessionReport inspectSession(const std::string& directory);

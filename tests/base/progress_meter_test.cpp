@@ -52,7 +52,7 @@ TEST_F(ProgressMeterTest, SaysWhenNothingComes) {
   EXPECT_THAT(meter_.text(), EndsWith("left"));
   after(seconds(3), kMiB);
   EXPECT_EQ(meter_.standstill(), seconds(7));
-  EXPECT_THAT(meter_.text(), EndsWith(", nothing came for 0:07"));
+  EXPECT_THAT(meter_.text(), EndsWith(", nothing moved for 0:07"));
   after(seconds(1), 2 * kMiB);
   EXPECT_THAT(meter_.text(), EndsWith("left"));
 }
@@ -80,7 +80,7 @@ TEST_F(ProgressMeterTest, ShowsNothingOfWhatWasInVain) {
   after(seconds(1), 40 * kMiB);
   EXPECT_THAT(meter_.text(), StartsWith("10 %, 100.0 MiB of"));
   after(seconds(7), 60 * kMiB);
-  EXPECT_THAT(meter_.text(), EndsWith(", nothing came for 0:08"));
+  EXPECT_THAT(meter_.text(), EndsWith(", nothing moved for 0:08"));
   after(seconds(1), 110 * kMiB);
   EXPECT_THAT(meter_.text(), StartsWith("11 %, 110.0 MiB of"));
 }
