@@ -120,6 +120,9 @@ void UploadReporter::estimate(const UploadProgress& progress, UploadStatus& stat
   status.clustersToMerge = progress.clustersToMerge;
   const std::uint64_t sent = progress.bytesUploaded - bytesAcknowledged_ + progress.bytesInFlight;
   status.bytesPending = bytesCounted_ > sent ? bytesCounted_ - sent : 0;
+  if (status.bytesPending == 0) {
+    status.clustersFailed = 0;  // they were tried again since they were counted
+  }
   const std::uint64_t useful = progress.bytesUploaded + progress.bytesInFlight;
   meter_.setTotal(useful + status.bytesPending);
   meter_.note(useful, now);

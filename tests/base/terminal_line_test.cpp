@@ -32,12 +32,15 @@ class Terminal : public testing::Test {
     const winsize size = {24, columns, 0, 0};
     ::ioctl(program_.get(), TIOCSWINSZ, &size);
   }
+  /// What has been sent since this was asked last, to the very end.
   std::string sent() {
-    std::array<char, 4096> text = {};
-    int waiting = 0;
-    ::ioctl(person_.get(), FIONREAD, &waiting);
-    const ssize_t length = waiting == 0 ? 0 : ::read(person_.get(), text.data(), text.size());
-    return std::string(text.data(), static_cast<std::size_t>(length));
+    constexpr char kMark = '\x01';
+    EXPECT_EQ(::write(program_.get(), &kMark, 1), 1);
+    std::string text;
+    for (char next = 0; ::read(person_.get(), &next, 1) == 1 && next != kMark;) {
+      text += next;
+    }
+    return text;
   }
   /// The lines on the screen: what "\r\033[K" does to what was there.
   std::vector<std::string> screen() {
