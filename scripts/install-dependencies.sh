@@ -13,10 +13,10 @@ set -euo pipefail
 readonly build_packages=(
   g++ cmake ninja-build pkg-config
   libfuse3-dev fuse3
-  libcurl4-openssl-dev
+  libcurl4-openssl-dev libssl-dev
   libboost1.81-dev
   libsqlite3-dev zlib1g-dev libsystemd-dev
-  libcli11-dev libspdlog-dev nlohmann-json3-dev prometheus-cpp-dev
+  libcli11-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev
   e2fsprogs
 )

@@ -2,81 +2,30 @@
 #include "cli/serve.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
+#include <stop_token>
 #include <string>
-#include <vector>
+#include <thread>
 
 #include "base/errors.h"
 #include "base/logging.h"
+#include "base/service_manager.h"
 #include "cli/run_command.h"
-#include "server/blocks/other_servers.h"
+#include "cli/serve_config.h"
+#include "cli/serve_options.h"
 #include "server/server.h"
 
 namespace netcow {
 namespace {
 
-struct ServeOptions {
-  std::string images;
-  std::vector<std::string> listen;
-  std::vector<std::string> alternativeServers;
-  std::uint64_t checksumRate = ServerOptions().checksumBytesPerSecond;
-  std::size_t maxClients = ServerOptions().maxBlockClients;
-  std::string http;
-  std::string state;
-  std::string logFile;
-  bool debug = false;
-};
-
-void addOptions(CLI::App& app, ServeOptions& options) {
-  app.add_option("--images", options.images, "Folder of images, NAME.rN in it and its sub-folders")
-      ->required()
-      ->type_name("DIR");
-  app.add_option("--listen", options.listen,
-                 "Where dnbd3 clients connect; may be given several times [127.0.0.1:5003]")
-      ->type_name("HOST:PORT");
-  app.add_option("--alt-server", options.alternativeServers,
-                 "Another dnbd3 server that has these images, for clients to know; may be given "
-                 "up to 8 times")
-      ->type_name("HOST:PORT");
-  app.add_option("--max-clients", options.maxClients,
-                 "How many dnbd3 clients may be connected at once")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  app.add_option(
-         "--checksum-rate", options.checksumRate,
-         "How much is read in a second to make lists of checksums (NAME.rN.crc) that images "
-         "lack; 0 = none are made [64M]")
-      ->type_name("SIZE")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
-  app.add_option("--http", options.http, "Where uploads and web browsers connect [127.0.0.1:5000]")
-      ->type_name("HOST:PORT");
-  app.add_option("--state", options.state,
-                 "Folder for uploads that are not merged yet [.netcow in the folder of images]")
-      ->type_name("DIR");
-  app.add_option("-l,--log", options.logFile, "Write the log to a file [standard error]")
-      ->type_name("FILE");
-  app.add_flag("-d,--debug", options.debug, "Log more");
-}
-
-ServerOptions serverOptions(const ServeOptions& given) {
-  ServerOptions options;
-  options.imagesFolder = given.images;
-  options.stateFolder = given.state;
-  const ListenAddress usual = options.blocksAddresses.front();
-  if (!given.listen.empty()) {
-    options.blocksAddresses.clear();
-  }
-  for (const std::string& address : given.listen) {
-    options.blocksAddresses.push_back(parseListenAddress(address, usual));
-  }
-  options.otherServers = lookUpOtherServers(given.alternativeServers);
-  options.maxBlockClients = given.maxClients;
-  options.checksumBytesPerSecond = given.checksumRate;
-  options.httpAddress = parseListenAddress(given.http, options.httpAddress);
-  return options;
-}
+// Everything acknowledged survives a kill: a disk that hangs must not keep the machine from going
+// down.
+constexpr std::chrono::seconds kLongestEnd(30);
 
 /// Every client and every upload takes descriptors; the usual soft limit of 1024 is for programs
 /// that use select().
@@ -88,29 +37,98 @@ void raiseDescriptorLimit() {
   }
 }
 
-/// Makes the signals that end the program wait to be asked for; every thread started later
-/// inherits this.
-sigset_t blockEndSignals() {
+/// Makes the signals that are for us wait to be asked for; every thread started later inherits
+/// this.
+sigset_t blockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    sigaddset(&signals, signal);
+  }
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
 
-void serve(const ServeOptions& given) {
-  setUpLogging(given.logFile, given.debug);
-  const ServerOptions options = serverOptions(given);
+/// Ends the program when it does not end by itself.
+class EndWatch {
+ public:
+  EndWatch()
+      : thread_([](const std::stop_token& ended) {
+          std::mutex mutex;
+          std::condition_variable_any wake;
+          std::unique_lock lock(mutex);
+          wake.wait_for(lock, ended, kLongestEnd, [&ended] { return ended.stop_requested(); });
+          if (!ended.stop_requested()) {
+            spdlog::error("did not end within {} s: ends at once; nothing acknowledged is lost",
+                          kLongestEnd.count());
+            ::_exit(static_cast<int>(ExitStatus::failed));
+          }
+        }) {}
+
+ private:
+  std::jthread thread_;
+};
+
+/// The options of the command line and, where it names one, of the file.
+ServeOptions readOptions(const CLI::App& app, ServeOptions options) {
+  if (!options.config.empty()) {
+    completeFromConfig(options, [&app](const std::string& name) {
+      return app.get_option("--" + name)->count() > 0;
+    });
+  }
+  return options;
+}
+
+/// Says which of the options that changed take a restart.
+void tellWhatWaits(ServeOptions& before, ServeOptions& after) {
+  const auto old = describeServeOptions(before);
+  const auto now = describeServeOptions(after);
+  for (std::size_t i = 0; i < old.size(); ++i) {
+    const bool same =
+        std::visit([&](auto* value) { return *value == *std::get<decltype(value)>(now[i].value); },
+                   old[i].value);
+    if (!same && !old[i].reloads) {
+      spdlog::warn("{} changed in the configuration: that takes a restart", old[i].name);
+    }
+  }
+  if (before.tlsCertificate.empty() != after.tlsCertificate.empty()) {
+    spdlog::warn("turning TLS on or off takes a restart");
+  }
+}
+
+/// SIGHUP: whatever is wrong, the server goes on as before.
+void reload(Server& server, const CLI::App& app, const ServeOptions& given, ServeOptions& current) {
+  try {
+    ServeOptions next = readOptions(app, given);
+    server.reload(serverOptions(next));
+    spdlog::set_level(next.debug ? spdlog::level::debug : spdlog::level::info);
+    tellWhatWaits(current, next);
+    spdlog::info("read the configuration again");
+  } catch (const std::exception& error) {
+    spdlog::error("keeps the old configuration: {}", error.what());
+  }
+}
+
+void serve(const CLI::App& app, const ServeOptions& given) {
+  ServeOptions current = readOptions(app, given);
+  const ServerOptions options = serverOptions(current);
+  setUpLogging(current.logFile, current.debug);
   raiseDescriptorLimit();
-  const sigset_t endSignals = blockEndSignals();
+  const sigset_t signals = blockSignals();
   Server server(options);
   for (const std::string& line : server.describe()) {
     spdlog::info("{}", line);
   }
+  notifyReady();
   int signal = 0;
-  sigwait(&endSignals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    notifyReloading();
+    reload(server, app, given, current);
+    notifyReady();
+  }
   spdlog::info("ends on signal {}", signal);
+  notifyStopping();
+  const EndWatch watch;
   server.stop();
 }
 
@@ -120,9 +138,9 @@ int serveCommand(int argc, char** argv) {
   CLI::App app("Exports a folder of images over dnbd3 and takes the changes that clients upload",
                "netcow serve");
   ServeOptions options;
-  addOptions(app, options);
-  return runCommand(app, argc, argv, [&options] {
-    serve(options);
+  addServeOptions(app, options);
+  return runCommand(app, argc, argv, [&app, &options] {
+    serve(app, options);
     return ExitStatus::done;
   });
 }

@@ -11,6 +11,8 @@
 #include "format/dnbd3_messages.h"
 #include "server/blocks/block_statistics.h"
 #include "server/checksums/checksum_maker.h"
+#include "server/http/client_limits.h"
+#include "server/http/tls_context.h"
 #include "server/net/listen_address.h"
 #include "server/uploads/upload_service.h"
 
@@ -20,7 +22,11 @@ struct ServerOptions {
   std::string imagesFolder;
   std::string stateFolder;  ///< of uploads; empty = ".netcow" in the folder of images
   std::vector<ListenAddress> blocksAddresses = {{"127.0.0.1", dnbd3::kDefaultPort}};
-  ListenAddress httpAddress = {"127.0.0.1", 5000};
+  std::vector<ListenAddress> httpAddresses = {{"127.0.0.1", 5000}};
+  HttpLimits httpLimits;
+  TlsFiles tls;           ///< for HTTP
+  std::string tokenFile;  ///< who may change which images; empty = everybody all
+  std::string accessLog;  ///< of HTTP; "-" = into the log; empty = none
   /// A dnbd3 client from which nothing comes for so long is dropped.
   std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
   UploadServiceOptions uploads;
@@ -51,6 +57,10 @@ class Server {
   [[nodiscard]] BlockFigures blockFigures() const;
   /// One line each for people: what is served where.
   [[nodiscard]] std::vector<std::string> describe() const;
+
+  /// Goes on with other tokens, TLS files, limits and access log (reading their files anew also if
+  /// their names are the same). Throws UserError, and then goes on with the old ones.
+  void reload(const ServerOptions& options);
 
   /// Ends in order: requests that run are answered, a merge that runs is put off until the next
   /// start, sessions are closed. Nothing may be called afterwards.

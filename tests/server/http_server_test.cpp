@@ -39,12 +39,12 @@ class HttpServerTest : public testing::Test {
  protected:
   HttpServerTest() { start({}); }
   void start(HttpServerOptions options, HttpHandler handler = answeringAtOnce(echo)) {
-    options.address = {"127.0.0.1", 0};
+    options.addresses = {{"127.0.0.1", 0}};
     server_.reset();
     server_ = std::make_unique<HttpServer>(options, std::move(handler));
     server_->start();
   }
-  HttpClient connect() { return HttpClient(server_->address().port); }
+  HttpClient connect() { return HttpClient(server_->addresses().front().port); }
 
   std::unique_ptr<HttpServer> server_;
 };

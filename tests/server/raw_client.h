@@ -67,6 +67,9 @@ class RawClient {
   /// Whether bytes, or the end of the connection, arrive in time.
   bool hasSomethingWithin(std::chrono::milliseconds limit) { return isReady(POLLIN, limit); }
 
+  /// For libraries that speak over the connection.
+  [[nodiscard]] int descriptor() const { return fd_.get(); }
+
   /// Tells the server that nothing more will come.
   void finishSending() { ::shutdown(fd_.get(), SHUT_WR); }
 

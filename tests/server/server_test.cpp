@@ -37,8 +37,8 @@ class ServerTest : public testing::Test {
   ServerOptions options() {
     ServerOptions options;
     options.imagesFolder = images_;
-    options.blocksAddresses = {{"127.0.0.1", 0}};
-    options.httpAddress.port = 0;
+    options.blocksAddresses.front().port = 0;
+    options.httpAddresses.front().port = 0;
     return options;
   }
   void start() { server_ = std::make_unique<Server>(options()); }
@@ -306,10 +306,10 @@ TEST_F(ServerTest, RefusesAPortInUse) {
   start();
   ServerOptions other = options();
   other.stateFolder = directory_ / "state";
-  other.blocksAddresses[0].port = server_->blocksPort();
+  other.blocksAddresses.front().port = server_->blocksPort();
   EXPECT_THAT(whyNot(other), HasSubstr("cannot listen on 127.0.0.1:"));
-  other.blocksAddresses[0].port = 0;
-  other.httpAddress.port = server_->httpPort();
+  other.blocksAddresses.front().port = 0;
+  other.httpAddresses.front().port = server_->httpPort();
   EXPECT_THAT(whyNot(other), HasSubstr("Address already in use"));
 }
 

@@ -77,8 +77,8 @@ TEST(UploadLoad, TwoHundredUploadsAtOnceAllMakeProgress) {
   test::writeFile(images / "win.r1", base);
   ServerOptions options;
   options.imagesFolder = images;
-  options.blocksAddresses[0].port = 0;
-  options.httpAddress.port = 0;
+  options.blocksAddresses.front().port = 0;
+  options.httpAddresses.front().port = 0;
   Server server(options);
 
   std::vector<std::unique_ptr<Client>> clients;

@@ -26,6 +26,8 @@ class Form {
 
   /// `name` in lower case; null if there is no such field.
   [[nodiscard]] const std::string* find(const std::string& name) const;
+  /// All of them, their names in lower case.
+  [[nodiscard]] const std::map<std::string, std::string>& fields() const { return fields_; }
 
  private:
   std::map<std::string, std::string> fields_;

@@ -22,7 +22,8 @@ struct HttpRequest {
   std::string method;  ///< "GET", "POST"
   std::string target;  ///< path and query as the client sent them
   std::vector<std::byte> body;
-  HttpFields fields = {};  ///< the header, in the order in which it came
+  HttpFields fields = {};   ///< the header, in the order in which it came
+  std::string client = {};  ///< its address
   /// Counts up in the order in which the headers of a server's requests came in.
   std::uint64_t sequence = 0;
 
@@ -46,6 +47,7 @@ struct HttpResponse {
   std::string allow = {};                          ///< methods that would do, with status 405
   std::optional<unsigned> retryAfterSeconds = {};  ///< with status 503: slow down
   HttpFields fields = {};                          ///< what else the header says
+  std::string caller = {};                         ///< who asked, as far as known: for the log
 };
 
 /// The duty to answer one request: called once, at once or later, on any thread. Destroyed without

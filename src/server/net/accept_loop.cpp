@@ -6,8 +6,8 @@
 #include <exception>
 #include <utility>
 
-#include "base/errors.h"
 #include "base/logging.h"
+#include "server/net/listening_sockets.h"
 
 namespace netcow {
 namespace {
@@ -17,31 +17,17 @@ using asio::ip::tcp;
 
 constexpr std::chrono::milliseconds kPauseWithoutDescriptors(100);
 
-tcp::endpoint resolve(asio::io_context& context, const ListenAddress& address) {
-  tcp::resolver resolver(context);
-  const auto found =
-      resolver.resolve(address.host, std::to_string(address.port), tcp::resolver::passive);
-  return found.begin()->endpoint();
-}
-
-tcp::acceptor listenOn(asio::io_context& context, const ListenAddress& address) {
-  try {
-    constexpr bool kReuseAddress = true;
-    return {context, resolve(context, address), kReuseAddress};
-  } catch (const boost::system::system_error& error) {
-    throw UserError("cannot listen on " + address.text() + ": " + error.code().message() +
-                    "; name another address with --listen or --http");
-  }
+tcp protocolOf(int socket) {
+  return localAddressOf(socket).host.find(':') == std::string::npos ? tcp::v4() : tcp::v6();
 }
 
 }  // namespace
 
-AcceptLoop::AcceptLoop(asio::io_context& context, const ListenAddress& address,
-                       ClientHandler onClient)
-    : context_(context),
-      acceptor_(listenOn(context, address)),
-      pause_(context),
-      onClient_(std::move(onClient)) {}
+AcceptLoop::AcceptLoop(asio::io_context& context, UniqueFd listening, ClientHandler onClient)
+    : context_(context), acceptor_(context), pause_(context), onClient_(std::move(onClient)) {
+  const tcp protocol = protocolOf(listening.get());
+  acceptor_.assign(protocol, listening.release());
+}
 
 void AcceptLoop::start() {
   acceptOne();

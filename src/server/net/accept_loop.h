@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <functional>
 
+#include "base/unique_fd.h"
 #include "server/net/listen_address.h"
 
 namespace netcow {
 
-/// Listens on one address and hands out every client that comes. When the process has no
+/// Waits at one socket and hands out every client that comes. When the process has no
 /// descriptors left, clients wait in the kernel's queue until there are some again.
 class AcceptLoop {
  public:
@@ -19,9 +20,8 @@ class AcceptLoop {
   /// Runs on a thread of the io_context; the socket has a strand of its own.
   using ClientHandler = std::function<void(Socket)>;
 
-  /// Listens from here on. Throws UserError when that is not possible.
-  AcceptLoop(boost::asio::io_context& context, const ListenAddress& address,
-             ClientHandler onClient);
+  /// `listening`: one of those that listenOn() makes.
+  AcceptLoop(boost::asio::io_context& context, UniqueFd listening, ClientHandler onClient);
 
   /// Begins to accept. The loop must outlive the io_context's threads.
   void start();

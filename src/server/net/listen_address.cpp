@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/net/listen_address.h"
 
+#include <arpa/inet.h>
+
 #include <charconv>
 
 #include "base/errors.h"
@@ -60,6 +62,13 @@ ListenAddress parseListenAddress(std::string_view text, const ListenAddress& oth
     refuse(text);
   }
   return address;
+}
+
+bool isLoopback(const ListenAddress& address) {
+  in_addr v4 = {};
+  const bool inNet127 =
+      ::inet_pton(AF_INET, address.host.c_str(), &v4) == 1 && (ntohl(v4.s_addr) >> 24U) == 127;
+  return inNet127 || address.host == "::1" || address.host == "localhost";
 }
 
 }  // namespace netcow

@@ -21,4 +21,8 @@ struct ListenAddress {
 /// taken from `otherwise`. Throws UserError (wrong usage).
 ListenAddress parseListenAddress(std::string_view text, const ListenAddress& otherwise);
 
+/// Whether only this machine can connect there. A name counts as if all others could, save for
+/// "localhost".
+bool isLoopback(const ListenAddress& address);
+
 }  // namespace netcow

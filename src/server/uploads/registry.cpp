@@ -160,4 +160,10 @@ void Registry::remove(const std::string& uuid) {
   statement.next();
 }
 
+void Registry::ask() {
+  const MutexLock lock(mutex_);
+  Statement query(database_, "SELECT uuid FROM uploads LIMIT 1");
+  query.next();
+}
+
 }  // namespace netcow

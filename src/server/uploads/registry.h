@@ -26,6 +26,8 @@ class Registry {
   /// Notes the counters and the last activity of uploads, all at once, and nothing else of them.
   void saveActivity(std::span<const UploadRecord> records);
   void remove(const std::string& uuid);
+  /// Reads something. Throws UserError when that is not possible.
+  void ask();
 
  private:
   Mutex mutex_;

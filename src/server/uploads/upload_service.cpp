@@ -256,6 +256,10 @@ void UploadService::saveActivity() {
   }
 }
 
+void UploadService::askRegistry() {
+  registry_.ask();
+}
+
 void UploadService::stop() {
   housekeeper_.reset();
   merges_.stop();

@@ -74,6 +74,9 @@ class UploadService {
   /// Never waits for the disk.
   [[nodiscard]] UploadFigures figures() const;
 
+  /// Throws when the registry does not answer.
+  void askRegistry();
+
   /// What is done every few seconds: notes activity in the registry, and lets uploads expire.
   void keepHouse();
 
