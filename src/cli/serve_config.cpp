@@ -76,10 +76,10 @@ void completeFromConfig(ServeOptions& options,
                                                "\"; known are " + allowedKeys(known));
     }
     ServeOptions unused;  // what the command line overrides must be right all the same
-    const auto& target =
-        isGiven(option->name)
-            ? describeServeOptions(unused)[static_cast<std::size_t>(option - known.begin())]
-            : *option;
+    const auto unusedOptions = describeServeOptions(unused);
+    const ServeOption& target =
+        isGiven(option->name) ? unusedOptions[static_cast<std::size_t>(option - known.begin())]
+                              : *option;
     std::string typeName;
     if (!std::visit(Assign{node, option->least, typeName}, target.value)) {
       file.refuse(key.source().begin.line, "\"" + option->name + "\" must be " + typeName);

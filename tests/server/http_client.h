@@ -44,13 +44,15 @@ class HttpClient {
     return receive();
   }
 
+  /// The answer to a HEAD has the length of a body, and none.
+  HttpAnswer head(const std::string& target) {
+    send("HEAD " + target + " HTTP/1.1\r\nHost: test\r\n\r\n");
+    return receiveHeader();
+  }
+
   /// One answer; a "100 Continue" counts as one.
   HttpAnswer receive() {
-    HttpAnswer answer;
-    while (!answer.header.ends_with("\r\n\r\n")) {
-      answer.header += text(1);
-    }
-    answer.status = static_cast<unsigned>(std::atoi(answer.header.substr(9, 3).c_str()));
+    HttpAnswer answer = receiveHeader();
     const std::string name = "\r\nContent-Length: ";
     const std::size_t length = answer.header.find(name);
     if (length != std::string::npos) {
@@ -64,6 +66,15 @@ class HttpClient {
   RawClient& raw() { return client_; }
 
  private:
+  HttpAnswer receiveHeader() {
+    HttpAnswer answer;
+    while (!answer.header.ends_with("\r\n\r\n")) {
+      answer.header += text(1);
+    }
+    answer.status = static_cast<unsigned>(std::atoi(answer.header.substr(9, 3).c_str()));
+    return answer;
+  }
+
   std::string text(std::size_t length) {
     const auto bytes = client_.receive(length);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};

@@ -8,9 +8,8 @@
 namespace netcow {
 
 /// How long a server waits for the rest of a body: as long as it comes at a minimal rate on the
-/// whole, with a start of some seconds, and never falls silent.
+/// whole, with a start of some seconds.
 struct BodyPace {
-  std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
   std::chrono::milliseconds start = std::chrono::seconds(30);
   /// Clients give up an upload below 1 000 bytes/s by themselves.
   std::uint64_t bytesPerSecond = 1000;
@@ -20,7 +19,7 @@ struct BodyPace {
                                                    std::uint64_t received) const {
     const std::chrono::milliseconds allowed =
         start + std::chrono::milliseconds(received * 1000 / bytesPerSecond);
-    return std::clamp(allowed - elapsed, std::chrono::milliseconds(0), longestSilence);
+    return std::max(allowed - elapsed, std::chrono::milliseconds(0));
   }
 };
 

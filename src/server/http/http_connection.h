@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -143,7 +144,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Transp
     buffer_.reserve(kBodyPiece);
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
-    waitAtMost(options_.bodyPace.patience(elapsed, parser_->get().body().size()));
+    const auto patience = options_.bodyPace.patience(elapsed, parser_->get().body().size());
+    waitAtMost(std::min(patience, options_.longestSilence));
     boost::beast::http::async_read_some(
         transport_.stream(), buffer_, *parser_,
         [self = this->shared_from_this()](const Error& error, std::size_t) {

@@ -20,8 +20,8 @@ struct HttpServerOptions {
   std::vector<ListenAddress> addresses = {{"127.0.0.1", 5000}};
   /// Longer bodies are refused with 413 before they are read.
   std::uint64_t longestBody = std::uint64_t{2} << 20U;
-  /// A client of which nothing comes for so long between two requests, or that does not take an
-  /// answer in that time, is dropped.
+  /// A client of which nothing comes for so long between two requests or in the middle of a body,
+  /// or that does not take an answer in that time, is dropped.
   std::chrono::milliseconds longestSilence = std::chrono::seconds(60);
   /// A header that takes longer, and a TLS handshake, end the connection.
   std::chrono::milliseconds longestHeader = std::chrono::seconds(20);
