@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -148,6 +149,33 @@ void addProcessOptions(CLI::App& app, MountCommand& command, Raw& raw) {
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 }
 
+/// What is short for an option of dnbd3-fuse stays so, whatever netcow has beside it.
+void keepOlderOnes(std::vector<std::string>& fitting) {
+  static constexpr std::array<std::string_view, 17> kOfDnbd3Fuse = {"--host",
+                                                                    "--image",
+                                                                    "--rid",
+                                                                    "--option",
+                                                                    "--log",
+                                                                    "--sticky",
+                                                                    "--debug",
+                                                                    "--help",
+                                                                    "--version",
+                                                                    "--usage",
+                                                                    "--cow",
+                                                                    "--loadcow",
+                                                                    "--cowServer",
+                                                                    "--merge",
+                                                                    "--upload-uuid",
+                                                                    "--cow-stats-file",
+                                                                    "--cow-stats-stdout"};
+  const auto isNew = [](const std::string& name) {
+    return std::ranges::find(kOfDnbd3Fuse, name) == kOfDnbd3Fuse.end();
+  };
+  if (!std::ranges::all_of(fitting, isNew)) {
+    std::erase_if(fitting, isNew);
+  }
+}
+
 /// Long names may be shortened as far as they are unique, as getopt_long(3) has it.
 std::string fullOption(const std::string& argument, const std::vector<std::string>& names) {
   const std::string given = argument.substr(0, argument.find('='));
@@ -160,9 +188,8 @@ std::string fullOption(const std::string& argument, const std::vector<std::strin
       fitting.push_back(name);
     }
   }
-  // `--i` is older than --io-timeout.
-  if (fitting.size() == 2 && fitting[0] == "--image" && fitting[1] == "--io-timeout") {
-    fitting.pop_back();
+  if (fitting.size() > 1) {
+    keepOlderOnes(fitting);
   }
   if (fitting.size() > 1) {
     refuse("the option " + given + " is short for both " + fitting[0] + " and " + fitting[1]);

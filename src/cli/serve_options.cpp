@@ -53,9 +53,13 @@ void addToCommandLine(CLI::App& app, const ServeOption& option) {
 }  // namespace
 
 std::optional<ByteCount> parseByteCount(std::string text) {
-  const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/false)(text);
-  const auto bytes = parseNumber(text);  // what was a size is plain bytes now
-  return problem.empty() && bytes ? std::optional(ByteCount{*bytes}) : std::nullopt;
+  try {
+    const std::string problem = CLI::AsSizeValue(/*kb_is_1000=*/false)(text);
+    const auto bytes = parseNumber(text);  // what was a size is plain bytes now
+    return problem.empty() && bytes ? std::optional(ByteCount{*bytes}) : std::nullopt;
+  } catch (const CLI::ValidationError&) {  // an unknown unit
+    return std::nullopt;
+  }
 }
 
 std::vector<ServeOption> describeServeOptions(ServeOptions& o) {
