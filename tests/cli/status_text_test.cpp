@@ -119,7 +119,7 @@ TEST(NextStep, FollowsFromWhatIsLeft) {
 TEST(NextStep, IsNeverToRemoveWhatIsNotUploadedAndMerged) {
   for (const Merge merge :
        {Merge::none, Merge::wanted, Merge::asked, Merge::merging, Merge::done, Merge::refused}) {
-    for (const std::uint64_t dirty : {0, 1}) {
+    for (const std::uint64_t dirty : {0U, 1U}) {
       if (dirty != 0 || merge != Merge::done) {
         EXPECT_THAT(nextStep(closedSession(dirty, merge)), Not(HasSubstr("removed")));
       }

@@ -25,8 +25,7 @@ void allowDescriptors(int wanted) {
 
 }  // namespace
 
-BlockLoad::BlockLoad(const LoadOptions& options)
-    : options_(options), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+BlockLoad::BlockLoad(const LoadOptions& options) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   allowDescriptors(options.clients);
   const SeededRandom random;
   for (int i = 0; i < options.clients; ++i) {

@@ -46,7 +46,6 @@ class BlockLoad {
   void watch(LoadClient& client, bool isNew);
   void lose(LoadClient& client);
 
-  const LoadOptions& options_;
   UniqueFd epoll_;
   std::vector<std::unique_ptr<LoadClient>> clients_;
   std::vector<LoadClient*> missing_;

@@ -193,7 +193,7 @@ TEST_F(MergeCommand, LeavesNothingOnAFullDisk) {
   if (::mount("tmpfs", results_.c_str(), "tmpfs", 0, "size=1m") != 0) {
     GTEST_SKIP() << "needs to be root to mount a small file system";
   }
-  expectRefused("No space left on device; no image was made");
+  expectRefused("no room for the new image");
   ::umount2(results_.c_str(), MNT_DETACH);
 }
 

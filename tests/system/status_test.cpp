@@ -43,7 +43,7 @@ class Status : public testing::Test {
   static void change(const RunningMount& mount) {
     const std::string block(kBlockSize, 'x');
     const UniqueFd fd(::open(mount.image().c_str(), O_WRONLY | O_CLOEXEC));
-    for (const std::uint64_t cluster : {0, 2}) {
+    for (const std::uint64_t cluster : {0U, 2U}) {
       ASSERT_EQ(::pwrite(fd.get(), block.data(), block.size(),
                          static_cast<off_t>(cluster * kClusterSize)),
                 static_cast<ssize_t>(block.size()));
