@@ -14,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <deque>
 #include <numeric>
@@ -74,7 +75,10 @@ std::unique_ptr<Session> makeSession(const std::string& directory, std::uint64_t
 class PlainPosts {
  public:
   PlainPosts(std::string url, const std::string& body) : url_(std::move(url)), body_(body) {}
-  ~PlainPosts() { curl_multi_cleanup(multi_); }
+  ~PlainPosts() {
+    curl_multi_cleanup(multi_);
+    curl_slist_free_all(headers_);
+  }
   PlainPosts(const PlainPosts&) = delete;
   PlainPosts& operator=(const PlainPosts&) = delete;
 
@@ -87,6 +91,7 @@ class PlainPosts {
       }
       int running = 0;
       curl_multi_perform(multi_, &running);
+      const std::uint64_t before = ended;
       int left = 0;
       while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
         if (message->data.result != CURLE_OK) {
@@ -97,7 +102,9 @@ class PlainPosts {
         curl_easy_cleanup(handle);
         ++ended;
       }
-      curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
+      if (ended == before) {  // else there is something to begin, or nothing to wait for
+        curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
+      }
     }
   }
 
@@ -106,6 +113,7 @@ class PlainPosts {
     CURL* const handle = curl_easy_init();
     const std::string url = url_ + "?uuid=0&clusterindex=" + std::to_string(cluster);
     curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body_.data());
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
     curl_easy_setopt(
@@ -116,6 +124,8 @@ class PlainPosts {
 
   const std::string url_;
   const std::string& body_;
+  // Else the server would take bodies for forms.
+  curl_slist* const headers_ = curl_slist_append(nullptr, "Content-Type: application/octet-stream");
   CURLM* multi_ = curl_multi_init();
 };
 
@@ -126,7 +136,19 @@ void makeAllDirty(Session& session, int round) {
   }
 }
 
-void compare(const Settings& settings, const std::string& url) {
+/// Runs `work`, in which so many bytes must arrive at the server.
+double timeOfSending(std::uint64_t bytes, std::atomic<std::uint64_t>& arrived,
+                     const std::function<void()>& work) {
+  arrived = 0;
+  const double seconds = timeOf(work).count();
+  if (arrived != bytes) {
+    throw std::runtime_error("not all, or too much, was sent");
+  }
+  return seconds;
+}
+
+void compareThroughput(const Settings& settings, const std::string& url,
+                       std::atomic<std::uint64_t>& arrived) {
   const test::TemporaryDirectory directory;
   const auto session = makeSession(directory / "session", settings.clusters, settings.blocks);
   const std::string body(40 + settings.blocks * kBlockSize, 'x');
@@ -134,17 +156,18 @@ void compare(const Settings& settings, const std::string& url) {
   std::vector<double> ratios;
   for (int round = 0; round <= settings.rounds; ++round) {
     makeAllDirty(*session, round);
-    const double memory = timeOf([&] { plain.run(settings.clusters); }).count();
+    const std::uint64_t all = body.size() * settings.clusters;
+    const double memory = timeOfSending(all, arrived, [&] { plain.run(settings.clusters); });
     UploadOptions options;
     options.prefix.emplace(url);
     Uploader uploader(*session, std::move(options));
     UploadOutcome outcome;
-    const double netcow = timeOf([&] { outcome = uploader.finish(); }).count();
+    const double netcow = timeOfSending(all, arrived, [&] { outcome = uploader.finish(); });
     if (outcome.status != ExitStatus::done) {
       throw std::runtime_error(outcome.message);
     }
     if (round > 0) {  // the first one warms up
-      const double bytes = static_cast<double>(body.size() * settings.clusters) / 1e6;
+      const double bytes = static_cast<double>(all) / 1e6;
       std::printf("round %d: from memory %.0f MB/s, netcow %.0f MB/s, ratio %.2f\n", round,
                   bytes / memory, bytes / netcow, memory / netcow);
       ratios.push_back(memory / netcow);
@@ -205,9 +228,15 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   netcow::setUpLogging("", false);
   spdlog::set_level(spdlog::level::warn);
-  const netcow::test::ScriptedHttpServer server(
-      [](const netcow::test::HttpRequest&) { return netcow::test::HttpReply{}; });
-  netcow::compare(settings, server.url());
+  std::atomic<std::uint64_t> arrived = 0;
+  const netcow::test::ScriptedHttpServer server([&arrived](const netcow::test::HttpRequest&) {
+    netcow::test::HttpReply reply;
+    reply.taken = [&arrived](const netcow::test::HttpRequest& whole) {
+      arrived += whole.body.size();
+    };
+    return reply;
+  });
+  netcow::compareThroughput(settings, server.url(), arrived);
   if (settings.dirty > 0) {
     netcow::schedule(settings, server.url());
   }
