@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "base/service_manager.h"
 #include "cli/background.h"
+#include "cli/base_to_compare.h"
 #include "cli/mount_cache.h"
 #include "cli/mount_options.h"
 #include "cli/mount_session.h"
@@ -95,6 +96,7 @@ class MountRun {
     if (command_.minAge) {
       options.rules.minAge = *command_.minAge;
     }
+    options.base = baseToCompare(session_.origin);
     uploader_ = std::make_unique<Uploader>(*session_.session, std::move(options));
   }
 

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "base/logging.h"
+#include "cli/base_to_compare.h"
 #include "cli/mount_cache.h"
 #include "cli/run_command.h"
 #include "cli/session_upload.h"
@@ -81,6 +82,7 @@ UploadOptions uploadOptions(const UploadCommand& command, Session& session, Orig
   };
   options.statusFile = command.statusFile;
   command.transfer.applyTo(options.rules);
+  options.base = baseToCompare(origin);
   return options;
 }
 

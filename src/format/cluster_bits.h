@@ -21,6 +21,9 @@ struct ClusterBits {
   void set(std::uint64_t block) {
     bytes[block / 8] = static_cast<std::uint8_t>(bytes[block / 8] | (1U << (block % 8)));
   }
+  void clear(std::uint64_t block) {
+    bytes[block / 8] = static_cast<std::uint8_t>(bytes[block / 8] & ~(1U << (block % 8)));
+  }
   void setRange(std::uint64_t first, std::uint64_t count) {
     for (std::uint64_t block = first; block < first + count; ++block) {
       set(block);

@@ -94,6 +94,7 @@ void decodeEntry(const ClusterEntry& entry, const Clock& clock, Cluster& cluster
   cluster.uploads = entry.uploads;
   cluster.fails = entry.fails;
   cluster.publishBits(entry.bits);
+  cluster.cleanAsRead = entry.timeChanged == 0;
   if (entry.timeChanged != 0) {
     // Clamped first: a damaged entry may hold any time.
     constexpr std::int64_t kOldest = 86'400;

@@ -38,6 +38,11 @@ struct Cluster {
   std::atomic<std::uint32_t> fails{0};
   /// Its entry in `live` differs from the one in `meta`. Under the stripe.
   bool needsCheckpoint = false;
+  /// The entry could not be written when it changed last: no file tells what is here. Under the
+  /// stripe.
+  bool unsaved = false;
+  /// It was clean in the files when the session was opened, whatever recovery then made of it.
+  bool cleanAsRead = false;
 
   [[nodiscard]] bool allocated() const {
     return dataOffset.load(std::memory_order_acquire) != kNotAllocated;

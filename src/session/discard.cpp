@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/whole_io.h"
+#include "format/sent_file.h"
 #include "format/session_files.h"
 #include "session/loader.h"
 
@@ -19,9 +20,9 @@ namespace {
 /// Everything that is ever kept in a session's folder but numbered copies; `meta.discarded`, which
 /// says that the rest may go, is the last one.
 constexpr const char* kFiles[] = {
-    "live",        "live.new",        "data",       "meta.new",     "meta.unfinished-copy",
-    "origin.json", "origin.json.new", "progress",   "progress.new", "sent",
-    "sent.new",    "status",          "status.new", "status.txt"};
+    "live",        "live.new",        "data",      "meta.new",     "meta.unfinished-copy",
+    "origin.json", "origin.json.new", "progress",  "progress.new", kSentFileName,
+    "status",      "status.new",      "status.txt"};
 constexpr const char* kCopies[] = {"meta.before-repair", "live.before-repair"};
 
 void check(const std::error_code& error, const std::string& what) {

@@ -25,6 +25,9 @@ std::error_code Session::close() {
 const std::string& Session::directory() const {
   return parts_->folder->path();
 }
+Folder& Session::folder() const {
+  return *parts_->folder;
+}
 std::string Session::imageName() const {
   return parts_->header.imageName();
 }
@@ -93,6 +96,7 @@ void Session::forEachCluster(const std::function<void(const ClusterInfo&)>& visi
       info.dataOffset = static_cast<std::uint64_t>(cluster.dataOffset.load());
       info.bits = cluster.loadBits();
       info.dirty = cluster.dirty;
+      info.cleanAsRead = cluster.cleanAsRead;
       info.uploads = cluster.uploads;
       info.fails = cluster.fails;
     }

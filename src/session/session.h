@@ -31,6 +31,7 @@ struct ClusterInfo {
   std::uint64_t dataOffset = 0;  ///< bytes, in `data`
   ClusterBits bits;
   bool dirty = false;
+  bool cleanAsRead = false;  ///< was clean in the files, also if recovery then made it dirty
   std::uint32_t uploads = 0;
   std::uint32_t fails = 0;
 };
@@ -233,8 +234,18 @@ class Session {
   /// The server has everything up to `changes` of a checked-out cluster. True if it is clean now;
   /// if it changed meanwhile it can be taken again.
   bool acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes);
+  /// The server needs no upload to have everything up to `changes` of a checked-out cluster. As
+  /// acknowledgeUpload(), but no upload is counted.
+  bool acknowledgeUnsent(std::uint64_t cluster, std::uint64_t changes);
   /// An upload failed: counts `fails`; the cluster stays dirty and checked out.
   void failUpload(std::uint64_t cluster);
+
+  /// If a cluster is clean, and both files and a power cut would say so: how many uploads of it
+  /// they count. Before anything of it is sent again they call it dirty, and clean again only with
+  /// more uploads or if nothing was sent.
+  [[nodiscard]] std::optional<std::uint32_t> uploadsIfCleanOnDisk(std::uint64_t cluster) const;
+  /// Its folder, for a file that is kept beside those of the session.
+  [[nodiscard]] Folder& folder() const;
 
   /// Calls `visit` for every allocated cluster in ascending order; each is consistent in itself.
   void forEachCluster(const std::function<void(const ClusterInfo&)>& visit) const;
@@ -243,6 +254,7 @@ class Session {
  private:
   struct Parts;
   explicit Session(std::unique_ptr<Parts> parts);
+  bool acknowledge(std::uint64_t cluster, std::uint64_t changes, std::uint32_t uploads);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/whole_io.h"
+#include "format/sent_file.h"
 #include "session/discard.h"
 #include "session/recovery.h"
 #include "session/session_parts.h"
@@ -92,7 +93,8 @@ LoadedSession discardMeta(Folder& folder, const Clock& clock) {
 /// what is returned, so that nobody opens it meanwhile.
 LoadedSession clearFolder(Folder& folder, const Clock& clock) {
   LoadedSession old = discardMeta(folder, clock);
-  for (const char* name : {"live", "data", "origin.json", "meta.new", "live.new", kDiscardedMeta}) {
+  for (const char* name :
+       {"live", "data", "origin.json", kSentFileName, "meta.new", "live.new", kDiscardedMeta}) {
     const auto error = folder.remove(name);
     if (error && error.value() != ENOENT) {
       throwErrno(error.value(), "cannot remove " + folder.path() + "/" + name);

@@ -85,6 +85,7 @@ std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state, const
                                     bool dirty) {
   const std::uint64_t number = cluster / kClustersPerTable;
   Table& table = *map_.table(number);
+  state.unsaved = true;
   if (!table.inLive) {
     if (const auto error = copyToLive(number, table)) {
       return error;
@@ -95,6 +96,7 @@ std::error_code SessionTables::save(std::uint64_t cluster, Cluster& state, const
           live_.tables().writeEntry(table.index, cluster % kClustersPerTable, entry)) {
     return error;
   }
+  state.unsaved = false;
   if (!std::exchange(state.needsCheckpoint, true)) {
     const MutexLock lock(changedMutex_);
     changed_.push_back(cluster);

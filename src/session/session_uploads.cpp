@@ -88,9 +88,17 @@ std::error_code Session::readBlocks(std::uint64_t cluster, std::uint64_t firstBl
 }
 
 bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
+  return acknowledge(cluster, changes, 1);
+}
+
+bool Session::acknowledgeUnsent(std::uint64_t cluster, std::uint64_t changes) {
+  return acknowledge(cluster, changes, 0);
+}
+
+bool Session::acknowledge(std::uint64_t cluster, std::uint64_t changes, std::uint32_t uploads) {
   Cluster& state = *parts_->map->find(cluster);
   const MutexLock lock(parts_->map->stripe(cluster));
-  ++state.uploads;
+  state.uploads += uploads;
   state.fails = 0;
   bool clean = false;
   // Another cluster's change may copy the whole table to `live`, and must not find the cluster
@@ -121,6 +129,20 @@ void Session::failUpload(std::uint64_t cluster) {
   const MutexLock lock(parts_->map->stripe(cluster));
   ++state.fails;
   static_cast<void>(parts_->tables.save(cluster, state, state.loadBits(), true));
+}
+
+std::optional<std::uint32_t> Session::uploadsIfCleanOnDisk(std::uint64_t cluster) const {
+  const Cluster& state = *parts_->map->find(cluster);
+  const std::uint64_t checkpoints = parts_->checkpointer.ended();
+  const MutexLock lock(parts_->map->stripe(cluster));
+  // As in snapshot(): a checkpoint that took the entry may not have ended yet.
+  const bool onDisk = !state.needsCheckpoint && !state.unsaved &&
+                      parts_->checkpointer.begun() == checkpoints &&
+                      !parts_->checkpointer.failedForGood();
+  if (!onDisk || state.dirty.load()) {
+    return std::nullopt;
+  }
+  return state.uploads.load();
 }
 
 }  // namespace netcow

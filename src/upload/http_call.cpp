@@ -98,10 +98,11 @@ std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const Crede
 
 std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url,
                                                 const Credentials& credentials,
-                                                const Session& session, std::uint64_t cluster,
+                                                const Session& session, const ClusterUpdate& update,
+                                                const HashKey& hashKey,
                                                 std::chrono::seconds giveUpAfter) {
   std::unique_ptr<HttpCall> call(new HttpCall(url, credentials));
-  call->body_ = std::make_unique<UploadBody>(session, cluster);
+  call->body_ = std::make_unique<UploadBody>(session, update, hashKey);
   // Where the server speaks HTTP/2, uploads share a connection in place of making one each.
   call->set(CURLOPT_PIPEWAIT, url.starts_with("https:") ? 1L : 0L);
   call->streamBody(giveUpAfter);
@@ -215,7 +216,11 @@ int HttpCall::onRewind(void* self, curl_off_t offset, int origin) {
   if (offset != 0 || origin != SEEK_SET) {
     return CURL_SEEKFUNC_CANTSEEK;
   }
-  static_cast<HttpCall*>(self)->body_->rewind();
+  try {
+    static_cast<HttpCall*>(self)->body_->rewind();
+  } catch (const std::exception&) {
+    return CURL_SEEKFUNC_FAIL;
+  }
   return CURL_SEEKFUNC_OK;
 }
 

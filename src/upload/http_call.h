@@ -28,11 +28,12 @@ class HttpCall {
   /// Sends `form`, which is urlencoded already, at most once.
   static std::unique_ptr<HttpCall> postForm(const std::string& url, const Credentials& credentials,
                                             const std::string& form);
-  /// Streams a cluster of `session`, which must outlive the call; given up when it is slower than
-  /// 1000 bytes a second for `giveUpAfter`.
+  /// Streams an update from `session`, which must outlive the call, and hashes what it sends;
+  /// given up when it is slower than 1000 bytes a second for `giveUpAfter`.
   static std::unique_ptr<HttpCall> postCluster(const std::string& url,
                                                const Credentials& credentials,
-                                               const Session& session, std::uint64_t cluster,
+                                               const Session& session, const ClusterUpdate& update,
+                                               const HashKey& hashKey,
                                                std::chrono::seconds giveUpAfter);
 
   ~HttpCall();
@@ -41,7 +42,7 @@ class HttpCall {
 
   [[nodiscard]] CURL* handle() const { return handle_; }
   /// Of a postCluster() call.
-  [[nodiscard]] const UploadBody& body() const { return *body_; }
+  [[nodiscard]] UploadBody& body() const { return *body_; }
   /// Bytes of the body handed out since the last time this was asked.
   std::uint64_t takeBytesSent();
 

@@ -6,23 +6,36 @@
 
 namespace netcow {
 
-UploadBody::UploadBody(const Session& session, std::uint64_t cluster)
+UploadBody::UploadBody(const Session& session, const ClusterUpdate& update, const HashKey& hashKey)
     : session_(session),
-      cluster_(cluster),
-      snapshot_(session.snapshot(cluster)),
-      nextBlock_(snapshot_.bits.findNext(0, true)) {}
-
-std::uint64_t UploadBody::size() const {
-  return sizeof(ClusterBits) + snapshot_.bits.count() * kBlockSize;
-}
+      update_(update),
+      nextBlock_(update_.bits.findNext(0, true)),
+      hash_(hashKey) {}
 
 void UploadBody::rewind() {
   bitfieldUsed_ = 0;
-  nextBlock_ = snapshot_.bits.findNext(0, true);
+  nextBlock_ = update_.bits.findNext(0, true);
   splitUsed_ = split_.size();
+  hash_.restart();
+  hashed_ = 0;
+}
+
+std::optional<KeyedDigest> UploadBody::takeDigest() {
+  if (hashed_ != size()) {
+    return std::nullopt;
+  }
+  hashed_ = 0;
+  return hash_.finish();
 }
 
 std::error_code UploadBody::read(std::span<std::byte> buffer, std::size_t& used) {
+  const auto error = readUnhashed(buffer, used);
+  hash_.add(buffer.first(used));
+  hashed_ += used;
+  return error;
+}
+
+std::error_code UploadBody::readUnhashed(std::span<std::byte> buffer, std::size_t& used) {
   used = readBitfield(buffer);
   while (used < buffer.size()) {
     const auto rest = buffer.subspan(used);
@@ -38,7 +51,7 @@ std::error_code UploadBody::read(std::span<std::byte> buffer, std::size_t& used)
 }
 
 std::size_t UploadBody::readBitfield(std::span<std::byte> buffer) {
-  const auto rest = std::as_bytes(std::span(snapshot_.bits.bytes)).subspan(bitfieldUsed_);
+  const auto rest = std::as_bytes(std::span(update_.bits.bytes)).subspan(bitfieldUsed_);
   const std::size_t count = std::min(rest.size(), buffer.size());
   std::copy_n(rest.begin(), count, buffer.begin());
   bitfieldUsed_ += count;
@@ -46,14 +59,14 @@ std::size_t UploadBody::readBitfield(std::span<std::byte> buffer) {
 }
 
 std::error_code UploadBody::readBlocks(std::span<std::byte> buffer, std::size_t& used) {
-  const std::uint64_t runEnd = snapshot_.bits.findNext(nextBlock_, false);
+  const std::uint64_t runEnd = update_.bits.findNext(nextBlock_, false);
   const std::uint64_t blocks = std::min(runEnd - nextBlock_, buffer.size() / kBlockSize);
   if (blocks == 0) {
     return {};
   }
   used = blocks * kBlockSize;
-  const auto error = session_.readBlocks(cluster_, nextBlock_, buffer.first(used));
-  nextBlock_ = snapshot_.bits.findNext(nextBlock_ + blocks, true);
+  const auto error = session_.readBlocks(update_.cluster, nextBlock_, buffer.first(used));
+  nextBlock_ = update_.bits.findNext(nextBlock_ + blocks, true);
   return error;
 }
 
@@ -62,10 +75,10 @@ std::error_code UploadBody::readPartOfBlock(std::span<std::byte> buffer, std::si
     if (nextBlock_ == kBlocksPerCluster) {
       return {};
     }
-    if (const auto error = session_.readBlocks(cluster_, nextBlock_, split_)) {
+    if (const auto error = session_.readBlocks(update_.cluster, nextBlock_, split_)) {
       return error;
     }
-    nextBlock_ = snapshot_.bits.findNext(nextBlock_ + 1, true);
+    nextBlock_ = update_.bits.findNext(nextBlock_ + 1, true);
     splitUsed_ = 0;
   }
   const auto rest = std::span(split_).subspan(splitUsed_);

@@ -32,12 +32,12 @@ UploadClient::~UploadClient() {
   curl_multi_cleanup(multi_);
 }
 
-void UploadClient::start(Purpose purpose, std::unique_ptr<HttpCall> call, std::uint64_t cluster) {
+void UploadClient::start(Purpose purpose, std::unique_ptr<HttpCall> call) {
   CURL* const handle = call->handle();
   if (purpose == Purpose::update && budget_.limited()) {
     call->limit();
   }
-  calls_.emplace(handle, Running{purpose, cluster, std::move(call)});
+  calls_.emplace(handle, Running{purpose, std::move(call)});
   check(curl_multi_add_handle(multi_, handle));
 }
 
@@ -84,11 +84,10 @@ UploadClient::Finished UploadClient::finish(CURL* handle, CURLcode result) {
   const Running& running = node.mapped();
   Finished finished;
   finished.purpose = running.purpose;
-  finished.cluster = running.cluster;
   finished.answer = running.call->finish(result);
   if (running.purpose == Purpose::update) {
-    finished.changes = running.call->body().changes();
-    finished.bytes = running.call->body().size();
+    finished.update = running.call->body().update();
+    finished.body = running.call->body().takeDigest();
     bytesSent_ += running.call->takeBytesSent();
   }
   std::erase(turns_, handle);
@@ -109,7 +108,7 @@ std::vector<std::uint64_t> UploadClient::abandonAll() {
   for (const auto& [handle, running] : calls_) {
     curl_multi_remove_handle(multi_, handle);
     if (running.purpose == Purpose::update) {
-      clusters.push_back(running.cluster);
+      clusters.push_back(running.call->body().update().cluster);
     }
   }
   calls_.clear();

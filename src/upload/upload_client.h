@@ -33,14 +33,13 @@ class UploadClient {
   enum class Purpose { update, merge, status };
   struct Finished {
     Purpose purpose = Purpose::update;
-    std::uint64_t cluster = 0;  ///< of an update
-    std::uint64_t changes = 0;  ///< of an update: what to acknowledge
-    std::uint64_t bytes = 0;    ///< of an update: of its body
+    ClusterUpdate update;
+    std::optional<KeyedDigest> body;  ///< of an update: what was sent, if all of it was
     HttpAnswer answer;
   };
 
-  /// Sends `call` with the next run(). `cluster` tells updates apart.
-  void start(Purpose purpose, std::unique_ptr<HttpCall> call, std::uint64_t cluster = 0);
+  /// Sends `call` with the next run().
+  void start(Purpose purpose, std::unique_ptr<HttpCall> call);
   [[nodiscard]] std::size_t underWay() const { return calls_.size(); }
 
   /// Moves bytes, without waiting, and hands out the calls that have ended.
@@ -62,7 +61,6 @@ class UploadClient {
  private:
   struct Running {
     Purpose purpose;
-    std::uint64_t cluster;
     std::unique_ptr<HttpCall> call;
   };
 

@@ -64,11 +64,13 @@ HttpAnswer discardUpload(const UploadPrefix& prefix, const Credentials& credenti
 UploadRequests::UploadRequests(UploadPrefix prefix, UploadAccess access, const std::string& uuid)
     : prefix_(std::move(prefix)), access_(std::move(access)), uuid_(HttpCall::escape(uuid)) {}
 
-std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session, std::uint64_t cluster,
+std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session,
+                                                     const ClusterUpdate& update,
+                                                     const HashKey& hashKey,
                                                      std::chrono::seconds giveUpAfter) {
   const std::string url =
-      prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(cluster);
-  return HttpCall::postCluster(url, access_.current(), session, cluster, giveUpAfter);
+      prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(update.cluster);
+  return HttpCall::postCluster(url, access_.current(), session, update, hashKey, giveUpAfter);
 }
 
 std::unique_ptr<HttpCall> UploadRequests::makeMerge(std::uint64_t validRemoteSize,

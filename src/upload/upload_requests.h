@@ -33,7 +33,9 @@ class UploadRequests {
   UploadRequests(UploadPrefix prefix, UploadAccess access, const std::string& uuid);
 
   /// Given up when it is slower than 1000 bytes a second for `giveUpAfter`.
-  [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session, std::uint64_t cluster,
+  [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session,
+                                                     const ClusterUpdate& update,
+                                                     const HashKey& hashKey,
                                                      std::chrono::seconds giveUpAfter);
   /// Sizes in bytes, as the session tells them.
   [[nodiscard]] std::unique_ptr<HttpCall> makeMerge(std::uint64_t validRemoteSize,

@@ -17,6 +17,8 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kLongestSleep = 5s;
 /// A problem that stays the same is logged again after this.
 constexpr std::chrono::seconds kComplaintInterval = 60s;
+/// Clusters that are looked at in one round and need no upload: what is under way goes on between.
+constexpr int kUnsentInARound = 8;
 
 /// For merge and status.
 constexpr std::size_t kSpareConnections = 1;
@@ -56,6 +58,13 @@ Uploader::Uploader(Session& session, UploadOptions options, const Clock& clock)
       reporter_(session, options_.statusFile, options_.statusSink, clock),
       schedule_(options_.rules, clock, options_.jitter),
       recordedMerge_(options_.earlierMerge) {
+  if (requests_) {
+    sent_.emplace(session_);
+    if (options_.base) {
+      base_.emplace(*options_.base, clock_);
+    }
+    planner_.emplace(session_, *sent_, base_ ? &*base_ : nullptr);
+  }
   state_ = requests_ ? UploadStatus::State::active : UploadStatus::State::local;
   reporter_.report(progress());
 }
@@ -106,7 +115,32 @@ void Uploader::run() {
   } catch (const std::exception& error) {
     endUnfinished(UploadStatus::State::failed, error.what());
   }
+  if (requests_) {
+    keepWhatWasSent();
+    spdlog::info("{}", summaryOf(figures_));
+  }
   reporter_.reportEnd(progress());
+}
+
+/// Now and then.
+void Uploader::keepTidy() {
+  if (sent_) {
+    sent_->save();
+  }
+  if (base_) {
+    base_->rest();
+  }
+}
+
+/// Another run then need not send it again.
+void Uploader::keepWhatWasSent() {
+  try {
+    if (!session_.checkpoint()) {
+      sent_->save();
+    }
+  } catch (const std::exception& error) {
+    spdlog::warn("cannot note what was sent: {}; another run may send it again", error.what());
+  }
 }
 
 void Uploader::doRound() {
@@ -126,6 +160,7 @@ void Uploader::doRound() {
   if (phase_ != Phase::ended) {
     if (clock_.now() >= reporter_.nextReport()) {
       reporter_.report(progress());
+      keepTidy();
     } else if (moves() && clock_.now() >= reporter_.nextUpdate()) {
       reporter_.update(progress());
     }
@@ -200,8 +235,8 @@ UploadProgress Uploader::progress() {
   progress.newestDue = requests_ ? schedule_.newestDue() : Clock::Time::min();  // none: no queue
   progress.checkedOut = schedule_.inFlight() + schedule_.waiting();
   progress.inFlight = schedule_.inFlight();
-  progress.clustersUploaded = clustersUploaded_;
-  progress.bytesUploaded = bytesUploaded_;
+  progress.clustersUploaded = figures_.clustersSent;
+  progress.bytesUploaded = figures_.bytesSent;
   progress.bytesInFlight = client_.bytesInFlight();
   progress.bytesSent = client_.takeBytesSent();
   progress.merge = mergeStatus();
@@ -212,22 +247,50 @@ UploadProgress Uploader::progress() {
 
 void Uploader::startUploads() {
   giveBack(/*everything=*/false);
-  while (schedule_.mayStart()) {
+  for (int unsent = 0; schedule_.mayStart() && unsent < kUnsentInARound;) {
     const auto cluster = session_.takeDirty(schedule_.newestDue());
     if (!cluster) {
       return;
     }
-    if (*cluster * kClusterSize >= session_.imageSize()) {
-      skip(*cluster);
-      continue;
-    }
-    auto call = requests_->makeUpdate(session_, *cluster, options_.rules.giveUpAfter);
-    if (const auto error = call->body().notDurable()) {
-      holdBack(*cluster, error);
-    } else {
-      client_.start(UploadClient::Purpose::update, std::move(call), *cluster);
+    const std::size_t before = client_.underWay();
+    startUpload(*cluster);
+    unsent += client_.underWay() == before ? 1 : 0;
+  }
+}
+
+void Uploader::startUpload(std::uint64_t cluster) {
+  if (cluster * kClusterSize >= session_.imageSize()) {
+    skip(cluster);
+    return;
+  }
+  const UpdatePlanner::Plan plan = planner_->plan(cluster);
+  switch (plan.kind) {
+    case UpdatePlanner::Plan::Kind::send:
+      client_.start(UploadClient::Purpose::update,
+                    requests_->makeUpdate(session_, plan.update, sent_->hashKey(),
+                                          options_.rules.giveUpAfter));
       schedule_.started();
-    }
+      break;
+    case UpdatePlanner::Plan::Kind::notDurable:
+      holdBack(cluster, plan.error);
+      break;
+    case UpdatePlanner::Plan::Kind::unchanged:
+    case UpdatePlanner::Plan::Kind::nothing:
+      endUnsent(plan);
+      break;
+  }
+}
+
+void Uploader::endUnsent(const UpdatePlanner::Plan& plan) {
+  const ClusterUpdate& update = plan.update;
+  if (!session_.acknowledgeUnsent(update.cluster, update.changes)) {
+    return;  // it changed meanwhile, and is looked at again
+  }
+  sent_->unsent(update.cluster);
+  figures_.blocksOfBase += update.leftOut;
+  if (plan.kind == UpdatePlanner::Plan::Kind::unchanged) {
+    ++figures_.clustersUnchanged;
+    figures_.bytesUnchanged += update.size();
   }
 }
 
@@ -249,6 +312,8 @@ void Uploader::skip(std::uint64_t cluster) {
     schedule_.defer(cluster);  // the image may be growing at this moment
   } else {
     // Growing the image in a later run zeroes the cluster, and so makes it dirty again.
+    // Counted as an upload, because it may have been sent before without an answer: clean with the
+    // old count would say that it was not (sent_clusters.h).
     session_.acknowledgeUpload(cluster, session_.snapshot(cluster).changes);
   }
 }
@@ -274,25 +339,27 @@ void Uploader::handleUpdate(const UploadClient::Finished& finished) {
   }
   switch (judge(answer)) {
     case Verdict::accepted:
-      schedule_.arrived(finished.cluster);
-      session_.acknowledgeUpload(finished.cluster, finished.changes);
-      ++clustersUploaded_;
-      bytesUploaded_ += finished.bytes;
+      schedule_.arrived(finished.update.cluster);
+      session_.acknowledgeUpload(finished.update.cluster, finished.update.changes);
+      sent_->arrived(finished.update.cluster, finished.body);
+      ++figures_.clustersSent;
+      figures_.bytesSent += finished.update.size();
+      figures_.blocksOfBase += finished.update.leftOut;
       break;
     case Verdict::pause:
       schedule_.sentBack();
-      session_.returnDirty(finished.cluster);
+      session_.returnDirty(finished.update.cluster);
       break;
     case Verdict::again:
-      fail(finished.cluster, answer);
+      fail(finished.update.cluster, answer);
       break;
     case Verdict::unknown:
-      refuse(finished.cluster, "the server does not know the upload " + session_.uploadUuid() +
-                                   ", it answers " + describe(answer) +
-                                   "; if it has expired, begin another one with --new-upload");
+      refuse(finished.update.cluster,
+             "the server does not know the upload " + session_.uploadUuid() + ", it answers " +
+                 describe(answer) + "; if it has expired, begin another one with --new-upload");
       break;
     case Verdict::refused:
-      refuse(finished.cluster, describeRefusal(answer));
+      refuse(finished.update.cluster, describeRefusal(answer));
       break;
   }
 }

@@ -11,7 +11,9 @@
 #include "base/errors.h"
 #include "session/session.h"
 #include "upload/merge_plan.h"
+#include "upload/update_planner.h"
 #include "upload/upload_client.h"
+#include "upload/upload_figures.h"
 #include "upload/upload_prefix.h"
 #include "upload/upload_reporter.h"
 #include "upload/upload_requests.h"
@@ -43,8 +45,9 @@ struct UploadOptions {
   /// Told of each change, on the uploader's thread, to be remembered across runs; it must be
   /// durable when this returns. What it throws is logged.
   std::function<void(MergeState)> onMergeState;
-  bool statusFile = false;  ///< keep DIRECTORY/status
-  StatusSink statusSink;    ///< gets the same text, may be empty
+  bool statusFile = false;                  ///< keep DIRECTORY/status
+  StatusSink statusSink;                    ///< gets the same text, may be empty
+  std::optional<BaseBlocks::Options> base;  ///< what it has too need not be sent
   UploadRules rules;
   Jitter jitter = Jitter::random();
 };
@@ -96,6 +99,8 @@ class Uploader {
   void doRound();
   void obeyWishes();
   void startUploads();
+  void startUpload(std::uint64_t cluster);
+  void endUnsent(const UpdatePlanner::Plan& plan);
   void skip(std::uint64_t cluster);
   void holdBack(std::uint64_t cluster, const std::error_code& error);
   void handle(const UploadClient::Finished& finished);
@@ -106,6 +111,8 @@ class Uploader {
   void stopUploads(const std::string& problem);
   void giveBack(bool everything);
   void endFinalPass();
+  void keepTidy();
+  void keepWhatWasSent();
   void beginMerge();
   void continueMerge();
   void stopNow(const std::string& why, UploadStatus::State state);
@@ -123,6 +130,9 @@ class Uploader {
   const UploadOptions options_;
   const Clock& clock_;
   std::optional<UploadRequests> requests_;  // none: local
+  std::optional<BaseBlocks> base_;
+  std::optional<SentClusters> sent_;  // this and the next only with a server
+  std::optional<UpdatePlanner> planner_;
   UploadClient client_;
   UploadReporter reporter_;
   UploadSchedule schedule_;
@@ -138,9 +148,8 @@ class Uploader {
   std::optional<Clock::Time> deadline_;  // of the end, once it began
   std::optional<MergePlan> mergePlan_;
   MergeState recordedMerge_;
-  std::uint64_t clustersUploaded_ = 0;
-  std::uint64_t bytesUploaded_ = 0;
   ServerProgress serverProgress_;
+  UploadFigures figures_;
   std::string refusal_;  // why the server does not take this session; empty if it does
   std::string lastComplaint_;
   Clock::Time lastComplaintAt_;

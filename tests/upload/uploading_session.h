@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "session/hooked_folder.h"
 #include "session/session.h"
@@ -23,6 +24,12 @@ class UploadingSession {
   explicit UploadingSession(const std::string& uuid);
 
   [[nodiscard]] Session& session() { return *session_; }
+  /// Closes the session, for others to open it.
+  std::error_code letGo() {
+    const auto error = session_->close();
+    session_.reset();
+    return error;
+  }
   [[nodiscard]] FakeClock& clock() { return clock_; }
   [[nodiscard]] std::string file(const std::string& name) const { return directory_ / name; }
 
