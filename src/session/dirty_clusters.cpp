@@ -3,13 +3,23 @@
 
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
 namespace netcow {
 
 void DirtyClusters::add(std::uint64_t cluster, Clock::Time changedAt) {
   const MutexLock lock(mutex_);
+  const bool wasEmpty = entries_.empty();
   entries_.emplace(changedAt, cluster);
   countedOlder_ += changedAt <= countedTo_ ? 1 : 0;
+  if (wasEmpty && wake_) {
+    wake_();
+  }
+}
+
+void DirtyClusters::whenNoLongerEmpty(std::function<void()> wake) {
+  const MutexLock lock(mutex_);
+  wake_ = std::move(wake);
 }
 
 std::optional<std::uint64_t> DirtyClusters::takeOlderThan(Clock::Time latest) {

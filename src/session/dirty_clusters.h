@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <utility>
@@ -21,6 +22,11 @@ class DirtyClusters {
   /// Puts in a cluster that is not in here.
   void add(std::uint64_t cluster, Clock::Time changedAt);
 
+  /// From now on `wake` is called whenever a cluster is added and none was in here: quickly, from
+  /// any thread, and it must not call in here. Empty: nobody is told. Once this has returned, what
+  /// was set before is not called any more.
+  void whenNoLongerEmpty(std::function<void()> wake);
+
   /// Takes out a cluster that was added with a time at or before `latest`; the oldest first.
   std::optional<std::uint64_t> takeOlderThan(Clock::Time latest);
 
@@ -34,6 +40,7 @@ class DirtyClusters {
   using Entry = std::pair<Clock::Time, std::uint64_t>;
 
   mutable Mutex mutex_;
+  std::function<void()> wake_ NETCOW_GUARDED_BY(mutex_);
   std::set<Entry> entries_ NETCOW_GUARDED_BY(mutex_);
   // countedOlder_ entries have a time at or before countedTo_.
   mutable Clock::Time countedTo_ NETCOW_GUARDED_BY(mutex_) = Clock::Time::min();

@@ -207,6 +207,11 @@ class Session {
   /// count as old until takeDirty() looks at it.
   [[nodiscard]] DirtyCounts dirtyCounts(Clock::Time latest) const;
 
+  /// `wake` is called whenever a cluster can be taken and none could before: quickly, from any
+  /// thread, and it must not use the session. Empty: nobody is told, and once this has returned
+  /// nobody is told any more.
+  void whenDirty(std::function<void()> wake);
+
   /// What an uploader has before it, over all dirty clusters, checked out or not.
   struct Pending {
     std::uint64_t bytes = 0;   ///< of their local blocks; clusters behind the end need no upload

@@ -40,6 +40,10 @@ std::optional<Clock::Time> Session::oldestDirty() const {
   return parts_->dirtyQueue.oldest();
 }
 
+void Session::whenDirty(std::function<void()> wake) {
+  parts_->dirtyQueue.whenNoLongerEmpty(std::move(wake));
+}
+
 Session::DirtyCounts Session::dirtyCounts(Clock::Time latest) const {
   DirtyCounts counts;
   counts.old = parts_->dirtyQueue.countOlderThan(latest);

@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The longest the thread sleeps: clusters that turned dirty meanwhile are noticed then.
+/// The longest the thread sleeps.
 constexpr std::chrono::milliseconds kLongestSleep = 5s;
 /// A problem that stays the same is logged again after this.
 constexpr std::chrono::seconds kComplaintInterval = 60s;
@@ -57,7 +57,8 @@ Uploader::Uploader(Session& session, UploadOptions options, const Clock& clock)
               SendBudget(options_.rules.bytesPerSecond, clock)),
       reporter_(session, options_.statusFile, options_.statusSink, clock),
       schedule_(options_.rules, clock, options_.jitter),
-      recordedMerge_(options_.earlierMerge) {
+      recordedMerge_(options_.earlierMerge),
+      outage_(requests_ ? requests_->prefix().shown() : "", clock) {
   if (requests_) {
     sent_.emplace(session_);
     if (options_.base) {
@@ -74,10 +75,14 @@ Uploader::~Uploader() {
     cancel();
     thread_.join();
   }
+  session_.whenDirty({});
 }
 
 void Uploader::start() {
   if (requests_ || options_.statusFile || options_.statusSink) {
+    if (requests_) {
+      session_.whenDirty([this] { wake(); });
+    }
     thread_ = std::thread([this] { run(); });
   }
 }
@@ -165,45 +170,6 @@ void Uploader::doRound() {
       reporter_.update(progress());
     }
     client_.wait(untilNextEvent());
-  }
-}
-
-void Uploader::obeyWishes() {
-  if (cancelled_ || (noNewUploads_ && phase_ == Phase::merging)) {
-    stopNow("cancelled", UploadStatus::State::cancelled);
-    return;
-  }
-  if (deadline_ && clock_.now() >= *deadline_) {
-    const auto limit =
-        std::chrono::duration_cast<std::chrono::duration<double>>(*options_.rules.finalTimeout);
-    stopNow(fmt::format("the {:g} seconds of --upload-timeout are over", limit.count()),
-            UploadStatus::State::failed);
-    return;
-  }
-  if (finishWanted_ && phase_ == Phase::mounted) {
-    phase_ = Phase::finalPass;
-    if (requests_) {
-      state_ = UploadStatus::State::uploading;
-      spdlog::info("unmounted: uploading the rest to {}", requests_->prefix().shown());
-    }
-    // A server that refused the session while it was mounted gets this one more chance.
-    refusal_.clear();
-    schedule_.beginFinalPass();
-    if (requests_ && options_.rules.finalTimeout) {
-      deadline_ = clock_.now() + *options_.rules.finalTimeout;
-    }
-    reporter_.report(progress());
-  }
-  if (noNewUploads_) {
-    schedule_.stop();
-  }
-}
-
-void Uploader::stopNow(const std::string& why, UploadStatus::State state) {
-  if (phase_ == Phase::merging) {
-    stopMerge(why, state);
-  } else {
-    endUnfinished(state, why);
   }
 }
 
@@ -303,8 +269,8 @@ void Uploader::holdBack(std::uint64_t cluster, const std::error_code& error) {
     return;
   }
   schedule_.postpone(cluster);
-  complain("cluster " + std::to_string(cluster) + " waits until the session " +
-           session_.directory() + " can be made durable: " + error.message());
+  complain("uploads wait until the session " + session_.directory() +
+           " can be made durable: " + error.message());
 }
 
 void Uploader::skip(std::uint64_t cluster) {
@@ -345,6 +311,7 @@ void Uploader::handleUpdate(const UploadClient::Finished& finished) {
       ++figures_.clustersSent;
       figures_.bytesSent += finished.update.size();
       figures_.blocksOfBase += finished.update.leftOut;
+      outage_.succeeded(clustersLeft());
       break;
     case Verdict::pause:
       schedule_.sentBack();
@@ -371,8 +338,13 @@ void Uploader::fail(std::uint64_t cluster, const HttpAnswer& answer) {
   }
   session_.failUpload(cluster);
   schedule_.failed(cluster);
-  complain("cluster " + std::to_string(cluster) +
-           " was not uploaded and will be tried again: " + describe(answer));
+  if (answer.unreadable) {
+    complain("a cluster was not uploaded and will be tried again: " + describe(answer));
+    return;
+  }
+  reporter_.noteError("cluster " + std::to_string(cluster) +
+                      " was not uploaded and will be tried again: " + describe(answer));
+  outage_.failed(describe(answer), clustersLeft());
 }
 
 void Uploader::refuse(std::uint64_t cluster, const std::string& problem) {
@@ -388,50 +360,16 @@ void Uploader::stopUploads(const std::string& problem) {
   if (refusal_.empty()) {
     refusal_ = problem;
     state_ = UploadStatus::State::failed;
-    spdlog::error("uploads have stopped: {}; changes stay in {}", problem, session_.directory());
+    if (phase_ == Phase::mounted) {  // else the outcome says it
+      spdlog::error("uploads have stopped: {}; changes stay in {}", problem, session_.directory());
+    }
   }
 }
 
-void Uploader::endFinalPass() {
-  if (schedule_.inFlight() > 0) {
-    return;
-  }
-  if (!requests_) {
-    end(UploadStatus::State::local, ExitStatus::done, "all changes are in " + session_.directory());
-  } else if (noNewUploads_) {
-    endUnfinished(UploadStatus::State::cancelled, "uploads were stopped");
-  } else if (!refusal_.empty()) {
-    endUnfinished(UploadStatus::State::failed, refusal_);
-  } else if (schedule_.waiting() == 0 && !session_.oldestDirty()) {
-    beginMerge();
-  }
-}
-
-void Uploader::end(UploadStatus::State state, ExitStatus status, const std::string& message) {
-  for (const std::uint64_t cluster : client_.abandonAll()) {
-    schedule_.sentBack();
-    session_.returnDirty(cluster);
-  }
-  giveBack(/*everything=*/true);
-  phase_ = Phase::ended;
-  state_ = state;
-  outcome_ = {status, message};
-}
-
-void Uploader::endUnfinished(UploadStatus::State state, const std::string& why) {
-  if (state == UploadStatus::State::failed) {
-    reporter_.noteError(why);
-  }
-  if (phase_ == Phase::merging) {
-    end(state, ExitStatus::notMerged, "all changes are uploaded, but not merged: " + why);
-    return;
-  }
-  end(state, ExitStatus::notUploaded, {});
-  const std::uint64_t left = session_.dirtyCounts(Clock::Time::max()).old;
-  outcome_.message = why + ": " + std::to_string(left) +
-                     (left == 1 ? " cluster is" : " clusters are") + " not uploaded" +
-                     (options_.merge ? " and nothing is merged" : "") + "; the changes stay in " +
-                     session_.directory() + ", mount it again with -L to go on";
+/// Dirty ones, wherever they are.
+std::uint64_t Uploader::clustersLeft() const {
+  const auto counts = session_.dirtyCounts(schedule_.newestDue());
+  return counts.old + counts.fresh + schedule_.inFlight() + schedule_.waiting();
 }
 
 void Uploader::complain(const std::string& problem) {

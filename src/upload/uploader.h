@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "session/session.h"
 #include "upload/merge_plan.h"
+#include "upload/outage_log.h"
 #include "upload/update_planner.h"
 #include "upload/upload_client.h"
 #include "upload/upload_figures.h"
@@ -121,6 +122,7 @@ class Uploader {
   void end(UploadStatus::State state, ExitStatus status, const std::string& message);
   void endUnfinished(UploadStatus::State state, const std::string& why);
   void complain(const std::string& problem);
+  [[nodiscard]] std::uint64_t clustersLeft() const;
   [[nodiscard]] UploadProgress progress();
   [[nodiscard]] UploadStatus::Merge mergeStatus() const;
   [[nodiscard]] bool moves() const;
@@ -148,6 +150,7 @@ class Uploader {
   std::optional<Clock::Time> deadline_;  // of the end, once it began
   std::optional<MergePlan> mergePlan_;
   MergeState recordedMerge_;
+  OutageLog outage_;
   ServerProgress serverProgress_;
   UploadFigures figures_;
   std::string refusal_;  // why the server does not take this session; empty if it does

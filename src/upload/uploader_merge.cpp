@@ -65,8 +65,17 @@ void Uploader::handleMerge(const UploadClient::Finished& finished) {
     serverProgress_ = parseServerProgress(finished.answer);
   }
   recordMerge(mergePlan_->state());
-  if (judge(finished.answer) != Verdict::accepted) {
-    complain("asking for the merge: " + describe(finished.answer));
+  const Verdict verdict = judge(finished.answer);
+  if (verdict == Verdict::accepted) {
+    outage_.succeeded(clustersLeft());
+    return;
+  }
+  const std::string problem = "asking for the merge: " + describe(finished.answer);
+  if (verdict == Verdict::again) {
+    reporter_.noteError(problem);
+    outage_.failed(problem, clustersLeft());
+  } else {
+    complain(problem);
   }
 }
 

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the uploader does while the image is mounted.
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
+
 #include "base/whole_io.h"
 #include "upload/uploader_fixture.h"
 
@@ -211,6 +216,60 @@ TEST_F(BackgroundUpload, KeepsAStatusFile) {
   EXPECT_EQ(text.substr(0, 10), "[General]\n");
   EXPECT_NE(text.find("state=backgroundUpload\n"), std::string::npos);
   EXPECT_NE(text.find("totalClustersUploaded=2\n"), std::string::npos);
+}
+
+TEST_F(BackgroundUpload, SendsWorkAtOnceThatNeedNotGrowOld) {
+  options.rules.minAge = 0s;
+  const auto begin = std::chrono::steady_clock::now();
+  start();
+  for (std::uint64_t cluster = 0; cluster < 5; ++cluster) {
+    local.write(cluster, 0, 1, 'a');
+    // Neither a report, which comes with the time, nor a look every five seconds brings this about.
+    ASSERT_TRUE(service.waitFor([&] { return local.info(cluster).uploads == 1; }));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s) << "five looks take 25";
+  expectServerHasEverything();
+}
+
+/// What is logged for people while one lives.
+class CapturedLog {
+ public:
+  CapturedLog() : before_(spdlog::default_logger()) {
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+        "captured", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
+  }
+  ~CapturedLog() { spdlog::set_default_logger(before_); }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+  /// How many lines hold `text`. When nobody logs any more.
+  [[nodiscard]] int lines(const std::string& text) const {
+    std::istringstream lines(text_.str());
+    int count = 0;
+    for (std::string line; std::getline(lines, line);) {
+      count += line.find(text) == std::string::npos ? 0 : 1;
+    }
+    return count;
+  }
+
+ private:
+  const std::shared_ptr<spdlog::logger> before_;
+  std::ostringstream text_;
+};
+
+TEST_F(BackgroundUpload, SaysInTwoLinesThatTheServerWasAway) {
+  const CapturedLog log;
+  failFirst("update", 20, [](HttpReply& reply) { reply.status = 500; });
+  local.writeClusters(10);
+  start();
+  passTime(60s);
+  ASSERT_TRUE(service.waitFor([&] { return local.info(0).fails == 1; }));
+  EXPECT_EQ(finish().status, ExitStatus::done);
+  expectServerHasEverything();
+  uploader.reset();
+  EXPECT_EQ(log.lines("fail, and are tried until they pass: "), 1);
+  EXPECT_EQ(log.lines("10 clusters are not uploaded"), 1);
+  EXPECT_EQ(log.lines("takes uploads again"), 1);
+  EXPECT_LE(log.lines("[warning]"), 4) << "one a minute at most";
 }
 
 TEST_F(BackgroundUpload, DoesNotSendWhatLiesBeyondTheImage) {
