@@ -21,12 +21,13 @@ readonly build_packages=(
   e2fsprogs
 )
 # clang checks the use of locks and has the sanitizers; ccache makes the second build quick; the
-# checkers of other file systems judge what a mount and a session did to them; Chromium looks at the
-# server's page.
+# checkers of other file systems judge what a mount and a session did to them; nghttpd speaks HTTP/2;
+# Chromium looks at the server's page.
 readonly test_packages=(
   clang-19 libclang-rt-19-dev clang-format-19 clang-tidy-19
   ccache git shellcheck
   xfsprogs btrfs-progs
+  nghttp2-server
   chromium nodejs npm
 )
 # fio makes the load; the others are what netcow is measured against.

@@ -17,9 +17,7 @@
 #include "base/unique_fd.h"
 
 namespace netcow::test {
-namespace {
 
-/// A port nobody uses now. Chosen by the kernel, so two test runs at once do not meet.
 std::uint16_t freePort() {
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -32,8 +30,6 @@ std::uint16_t freePort() {
   }
   return ntohs(address.sin_port);
 }
-
-}  // namespace
 
 ProcessResult runNetcow(const Arguments& arguments) {
   Arguments all = {NETCOW_PROGRAM};
@@ -56,7 +52,7 @@ void RunningServer::start() {
                    "--listen",     blocksAddress(), "--http",   httpAddress()};
   all.insert(all.end(), more_.begin(), more_.end());
   process_ = std::make_unique<Process>(all);
-  if (!process_->waitForOutput("http://")) {
+  if (!process_->waitForOutput("takes uploads on ")) {
     throw std::runtime_error("netcow serve did not start: " + process_->output());
   }
 }

@@ -17,6 +17,9 @@ using Arguments = std::vector<std::string>;
 /// `netcow COMMAND arguments...`, to its end.
 ProcessResult runNetcow(const Arguments& arguments);
 
+/// A port nobody uses now. Chosen by the kernel, so two test runs at once do not meet.
+std::uint16_t freePort();
+
 /// `netcow serve` over a folder of images. Keeps its ports over a restart.
 class RunningServer {
  public:
