@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upload/http_call.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <span>
 #include <stdexcept>
@@ -14,7 +16,7 @@ constexpr long kConnectSeconds = 20;
 constexpr long kSmallCallSeconds = 120;
 constexpr long kLowSpeedBytes = 1000;
 /// Times ten uploads this is all the memory bodies take.
-constexpr long kBodyBuffer = 256L * 1024;
+constexpr int kBodyBuffer = 256 * 1024;
 
 CURL* makeHandle() {
   startCurl();
@@ -35,7 +37,13 @@ bool isTrustProblem(CURLcode result) {
 
 void startCurl() {
   // Never taken down: it has to outlive every thread that may still use curl.
-  static const CURLcode result = curl_global_init(CURL_GLOBAL_ALL);
+  static const CURLcode result = [] {
+    // Each upload takes a buffer of kBodyBuffer and frees it at its end. glibc would give its pages
+    // back and ask for them again each time, which costs as much as sending a small cluster.
+    mallopt(M_MMAP_THRESHOLD, 16 * kBodyBuffer);
+    mallopt(M_TRIM_THRESHOLD, 32 * kBodyBuffer);
+    return curl_global_init(CURL_GLOBAL_ALL);
+  }();
   if (result != CURLE_OK) {
     throw std::runtime_error(std::string("cannot start libcurl: ") + curl_easy_strerror(result));
   }
@@ -114,7 +122,7 @@ void HttpCall::streamBody(std::chrono::seconds giveUpAfter) {
   set(CURLOPT_POST, 1L);
   set(CURLOPT_HTTPHEADER, headers_);
   set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_->size()));
-  set(CURLOPT_UPLOAD_BUFFERSIZE, kBodyBuffer);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, long{kBodyBuffer});
   set(CURLOPT_READFUNCTION, &HttpCall::onBodyWanted);
   set(CURLOPT_READDATA, static_cast<void*>(this));
   // curl sends a body again when a kept connection turns out to be dead.
