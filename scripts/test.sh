@@ -131,8 +131,9 @@ check "Building for users (g++, build/release)" build release ||
 run_tests release unit "$(nproc)"
 run_tests release system 1 # they mount, and some measure time: one after the other
 
-# The same build proves the use of locks: clang's -Wthread-safety is an error in it.
-check "Building with sanitizers (clang, build/asan)" build asan ||
+# The same build proves the use of locks: clang's -Wthread-safety is an error in it. All of src/ is
+# in it, as tests of the command line run the program.
+check "Building with sanitizers (clang, build/asan)" build asan unit_tests ||
   stop "what does not build cannot be tested."
 run_tests asan unit "$(nproc)"
 
