@@ -11,6 +11,7 @@
 #include "base/logging.h"
 #include "server/access/upload_access.h"
 #include "server/blocks/block_server.h"
+#include "server/catalog/folder_watch.h"
 #include "server/catalog/image_catalog.h"
 #include "server/health.h"
 #include "server/http/access_log.h"
@@ -69,13 +70,14 @@ struct Server::Parts {
         checksums(catalog, state.path() + "/checksums"),
         checksumMaker(catalog, checksums,
                       ChecksumMakerOptions{.bytesPerSecond = options.checksumBytesPerSecond}),
+        watch(catalog.folder(), [this] { checksumMaker.look(); }),
         uploads(state.path(), catalog, options.uploads),
         api(uploads),
         access(tokensOf(options),
                [this](const std::string& uuid) { return identityOf(uploads, uuid); }),
         accessLog(options.accessLog),
         overviewSource(
-            catalog, uploads, [this] { return blocks->figures(); }, uploadKeys),
+            catalog, watch, uploads, [this] { return blocks->figures(); }, uploadKeys),
         overviews([this] { return overviewSource.make(); }),
         page(overviews, uploadKeys,
              [this](const std::string& path, HttpRequest&& request, HttpReply reply) {
@@ -172,6 +174,7 @@ struct Server::Parts {
   StateFolder state;
   ChecksumLists checksums;
   ChecksumMaker checksumMaker;
+  FolderWatch watch;
   UploadService uploads;
   UploadApi api;
   HttpStatistics httpStatistics;

@@ -52,6 +52,14 @@ class ChecksumMakerTest : public testing::Test {
   Bytes served(const std::string& name, std::uint16_t revision) {
     return lists_.read(*catalog_.open(name, revision));
   }
+  /// Whether revision 1 has one within half a minute.
+  bool waitForList(const std::string& name) {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    while (served(name, 1).empty() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(1ms);
+    }
+    return !served(name, 1).empty();
+  }
   Bytes expected(const std::string& name) {
     return test::checksumListOf(test::checksumsOf(file(name)));
   }
@@ -146,11 +154,20 @@ TEST_F(ChecksumMakerTest, WorksInTheBackground) {
   writeImage("win.r1", 40'000'000);
   ChecksumMaker maker(catalog_, lists_, options_, clock_);
   maker.start();
-  const auto end = std::chrono::steady_clock::now() + 30s;
-  while (served("win", 1).empty() && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(1ms);
-  }
+  ASSERT_TRUE(waitForList("win"));
   EXPECT_EQ(served("win", 1), expected("win.r1"));
+}
+
+TEST_F(ChecksumMakerTest, LooksAtOnceWhenItIsToldTo) {
+  writeImage("win.r1", 5000);
+  options_.lookEvery = 1h;
+  options_.lookAtMostEvery = 1ms;
+  ChecksumMaker maker(catalog_, lists_, options_, clock_);
+  maker.start();
+  ASSERT_TRUE(waitForList("win"));
+  writeImage("mac.r1", 5000);
+  maker.look();
+  EXPECT_TRUE(waitForList("mac"));
 }
 
 TEST_F(ChecksumMakerTest, EndsAtOnceWhileItMakesSlowly) {

@@ -3,6 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <thread>
+
 #include "server/test_files.h"
 #include "support/fake_clock.h"
 #include "support/temporary_directory.h"
@@ -29,11 +34,12 @@ class OverviewSourceTest : public testing::Test {
     return directory_.path() / "images";
   }();
   ImageCatalog catalog_ = ImageCatalog(images_);
+  FolderWatch watch_ = FolderWatch(images_, [] {});
   UploadService uploads_ = UploadService(directory_ / "state", catalog_, {}, clock_);
   BlockFigures blocks_;
   UploadKeys keys_;
   OverviewSource source_ =
-      OverviewSource(catalog_, uploads_, [this] { return blocks_; }, keys_, clock_);
+      OverviewSource(catalog_, watch_, uploads_, [this] { return blocks_; }, keys_, clock_);
 };
 
 TEST_F(OverviewSourceTest, PutsTheFiguresOfClientsToTheirImages) {
@@ -79,6 +85,28 @@ TEST_F(OverviewSourceTest, ListsUploadsTheNewestFirstUnderKeysThatStay) {
   EXPECT_EQ(overview.uploads[1].record.owner, "anna");
   EXPECT_EQ(source_.make().uploads[0].key, overview.uploads[0].key);
   EXPECT_EQ(keys_.uuidOf(older), std::nullopt);  // a uuid is no key
+}
+
+TEST_F(OverviewSourceTest, ShowsAnImageAtOnceThatTheWatchTellsOf) {
+  ASSERT_TRUE(watch_.seesAll());
+  ASSERT_THAT(source_.make().images, SizeIs(1));
+  const auto before = watch_.changes();
+  addImage("mac.r1", 4096);
+  const auto end = std::chrono::steady_clock::now() + seconds(20);
+  while (watch_.changes() == before && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_THAT(source_.make().images, SizeIs(2));
+}
+
+TEST_F(OverviewSourceTest, ShowsSecondsLaterWhatNobodyTells) {
+  std::ofstream growing(images_ / "win.r1", std::ios::binary | std::ios::app);
+  ASSERT_EQ(source_.make().images.at(0).revisions.at(0).size, 4096U);
+  growing << std::string(4096, 'x') << std::flush;
+  clock_.advance(seconds(4));
+  EXPECT_EQ(source_.make().images.at(0).revisions.at(0).size, 4096U);
+  clock_.advance(seconds(1));
+  EXPECT_EQ(source_.make().images.at(0).revisions.at(0).size, 8192U);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ ChecksumMaker::~ChecksumMaker() {
     const MutexLock lock(mutex_);
     stopped_ = true;
   }
-  stopping_.notifyAll();
+  waiting_.notifyAll();
 }
 
 void ChecksumMaker::start() {
@@ -73,7 +73,15 @@ void ChecksumMaker::run() {
   yieldToOthers();
   do {
     makeAll();
-  } while (waitFor(options_.lookEvery));
+  } while (waitForNextLook());
+}
+
+void ChecksumMaker::look() {
+  {
+    const MutexLock lock(mutex_);
+    lookWanted_ = true;
+  }
+  waiting_.notifyAll();
 }
 
 std::size_t ChecksumMaker::makeAll() {
@@ -194,8 +202,23 @@ bool ChecksumMaker::waitFor(std::chrono::nanoseconds duration) {
   MutexLock lock(mutex_);
   for (auto now = std::chrono::steady_clock::now(); !stopped_ && now < end;
        now = std::chrono::steady_clock::now()) {
-    stopping_.waitFor(lock, end - now);
+    waiting_.waitFor(lock, end - now);
   }
+  return !stopped_;
+}
+
+/// False: the server ends.
+bool ChecksumMaker::waitForNextLook() {
+  if (!waitFor(options_.lookAtMostEvery)) {
+    return false;
+  }
+  const auto end = std::chrono::steady_clock::now() + options_.lookEvery - options_.lookAtMostEvery;
+  MutexLock lock(mutex_);
+  for (auto now = std::chrono::steady_clock::now(); !stopped_ && !lookWanted_ && now < end;
+       now = std::chrono::steady_clock::now()) {
+    waiting_.waitFor(lock, end - now);
+  }
+  lookWanted_ = false;
   return !stopped_;
 }
 

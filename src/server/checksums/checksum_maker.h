@@ -23,6 +23,7 @@ struct ChecksumMakerOptions {
   /// An image may still be on its way here until its file was left alone for so long.
   std::chrono::seconds rest = std::chrono::seconds(60);
   std::chrono::milliseconds lookEvery = std::chrono::seconds(30);
+  std::chrono::milliseconds lookAtMostEvery = std::chrono::seconds(1);  ///< however much changes
 };
 
 /// Makes the lists of checksums that images lack, on a thread of its own that gets the processor
@@ -32,7 +33,8 @@ struct ChecksumMakerOptions {
 /// computed is thrown away. One that changes after its list was made, and has its old time put back
 /// (cp -p and rsync --inplace do so at their end), loses the list; so does nobody else.
 ///
-/// The folder is walked every half minute, as it may lie where the kernel reports no changes (NFS).
+/// The folder is walked when somebody says that it changed, and every half minute, as it may lie
+/// where the kernel reports no changes (NFS).
 class ChecksumMaker {
  public:
   /// `clock`: for the age of files. All must outlive this object.
@@ -45,6 +47,9 @@ class ChecksumMaker {
 
   /// Begins to work in the background.
   void start();
+  /// Something in the folder changed: it is walked soon, but no more often than every
+  /// `ChecksumMakerOptions::lookAtMostEvery`. Thread-safe.
+  void look();
   /// Makes every list that is due, and returns how many that were. Not while it works in the
   /// background.
   std::size_t makeAll();
@@ -68,6 +73,7 @@ class ChecksumMaker {
   std::optional<std::vector<std::byte>> compute(const ServedImage& image);
   void readPiece(const ServedImage& image, std::span<std::byte> piece, std::uint64_t offset);
   bool waitFor(std::chrono::nanoseconds duration);
+  bool waitForNextLook();
 
   const ImageCatalog& catalog_;
   ChecksumLists& lists_;
@@ -76,8 +82,9 @@ class ChecksumMaker {
   // As which state an image has a sound list, or cannot be read; by file name.
   std::map<std::string, FileState> settled_;
   Mutex mutex_;
-  ConditionVariable stopping_;
+  ConditionVariable waiting_;
   bool stopped_ NETCOW_GUARDED_BY(mutex_) = false;
+  bool lookWanted_ NETCOW_GUARDED_BY(mutex_) = false;
   std::jthread thread_;
 };
 

@@ -15,6 +15,9 @@ namespace {
 // this part of the time.
 constexpr int kPauseForWalk = 20;
 
+// A file that grows is no change until it is closed.
+constexpr std::chrono::seconds kListAtLeastEvery{5};
+
 using FiguresOfImages = std::map<std::pair<std::string, std::uint16_t>, BlockFigures::Image>;
 
 FiguresOfImages byName(const std::vector<BlockFigures::Image>& images) {
@@ -49,10 +52,11 @@ std::vector<Overview::Image> groupByName(const std::vector<ImageCatalog::Entry>&
 
 }  // namespace
 
-OverviewSource::OverviewSource(const ImageCatalog& catalog, const UploadService& uploads,
-                               std::function<BlockFigures()> blocks, UploadKeys& keys,
-                               const Clock& clock)
+OverviewSource::OverviewSource(const ImageCatalog& catalog, const FolderWatch& watch,
+                               const UploadService& uploads, std::function<BlockFigures()> blocks,
+                               UploadKeys& keys, const Clock& clock)
     : catalog_(catalog),
+      watch_(watch),
       uploads_(uploads),
       blocks_(std::move(blocks)),
       keys_(keys),
@@ -81,12 +85,19 @@ Overview OverviewSource::make() {
 
 const std::vector<ImageCatalog::Entry>& OverviewSource::images() {
   const auto before = clock_.now();
-  if (before >= listAgainAt_) {
+  if (before >= listAgainAt_ && mayHaveChanged()) {
+    listedChanges_ = watch_.changes();  // before the walk, which may miss what comes meanwhile
     images_ = catalog_.list();
     const auto after = clock_.now();
+    listedAt_ = after;
     listAgainAt_ = after + kPauseForWalk * (after - before);
   }
   return images_;
+}
+
+bool OverviewSource::mayHaveChanged() const {
+  return !watch_.seesAll() || watch_.changes() != listedChanges_ ||
+         listedAt_ == Clock::Time::min() || clock_.now() >= listedAt_ + kListAtLeastEvery;
 }
 
 void OverviewSource::addUploads(Overview& overview) {
