@@ -48,18 +48,28 @@ struct Assign {
     return true;
   }
   bool operator()(ByteCount* size) const {
-    typeName = "a number of bytes, or a string like \"64M\"";
-    const auto text = node.value_exact<std::string>();
-    const auto bytes = node.value_exact<std::int64_t>();
-    const auto parsed = parseByteCount(text ? *text : std::to_string(bytes.value_or(-1)));
-    *size = parsed.value_or(*size);
-    return parsed.has_value();
+    const auto given = givenSize();
+    *size = given.value_or(*size);
+    return given.has_value();
+  }
+  bool operator()(std::optional<ByteCount>* size) const {
+    const auto given = givenSize();
+    *size = given ? given : *size;
+    return given.has_value();
   }
   bool operator()(std::vector<std::string>* texts) const {
     typeName = "a string or a list of strings";
     const auto values = stringsOf(node);
     *texts = values.value_or(*texts);
     return values.has_value();
+  }
+
+ private:
+  [[nodiscard]] std::optional<ByteCount> givenSize() const {
+    typeName = "a number of bytes, or a string like \"64M\"";
+    const auto text = node.value_exact<std::string>();
+    const auto bytes = node.value_exact<std::int64_t>();
+    return parseByteCount(text ? *text : std::to_string(bytes.value_or(-1)));
   }
 };
 

@@ -19,6 +19,22 @@ std::vector<ListenAddress> addressesOf(const std::vector<std::string>& texts,
   return addresses.empty() ? std::move(otherwise) : addresses;
 }
 
+/// `Size`: ByteCount, or an optional one.
+template <typename Size>
+void addSize(CLI::App& app, const std::string& names, const ServeOption& option, Size& size) {
+  app.add_option_function<std::string>(
+         names,
+         [&size, names](const std::string& given) {
+           const auto parsed = parseByteCount(given);
+           if (!parsed) {
+             throw CLI::ValidationError(names, "\"" + given + "\" is not a size like 64M");
+           }
+           size = *parsed;
+         },
+         option.help)
+      ->type_name(option.type);
+}
+
 void addToCommandLine(CLI::App& app, const ServeOption& option) {
   const std::string names =
       (option.letter.empty() ? std::string() : "-" + option.letter + ",") + "--" + option.name;
@@ -31,17 +47,9 @@ void addToCommandLine(CLI::App& app, const ServeOption& option) {
         ->type_name(option.type)
         ->check(CLI::Range(option.least, UINT64_MAX));
   } else if (ByteCount* const* size = std::get_if<ByteCount*>(&option.value)) {
-    app.add_option_function<std::string>(
-           names,
-           [value = *size, names](const std::string& given) {
-             const auto parsed = parseByteCount(given);
-             if (!parsed) {
-               throw CLI::ValidationError(names, "\"" + given + "\" is not a size like 64M");
-             }
-             *value = *parsed;
-           },
-           option.help)
-        ->type_name(option.type);
+    addSize(app, names, option, **size);
+  } else if (auto* const* optional = std::get_if<std::optional<ByteCount>*>(&option.value)) {
+    addSize(app, names, option, **optional);
   } else {
     app.add_option(names, *std::get<std::vector<std::string>*>(option.value), option.help)
         ->type_name(option.type)
@@ -101,6 +109,9 @@ std::vector<ServeOption> describeServeOptions(ServeOptions& o) {
       {"session-ttl", "", "DAYS",
        "Forget an upload that nobody changed for so long; 0 = never [30]", false,
        &o.sessionTtlDays},
+      {"reserve", "", "SIZE",
+       "What uploads and merges leave free on a disk [a hundredth of it, 16M to 1G]", false,
+       &o.reserve},
       {"log", "l", "FILE", "Write the log to a file [standard error]", false, &o.logFile},
       {"debug", "d", "", "Log more", kReloads, &o.debug},
   };
@@ -135,6 +146,9 @@ ServerOptions serverOptions(const ServeOptions& given) {
   options.tls = {given.tlsCertificate, given.tlsKey};
   options.accessLog = given.accessLog;
   options.uploads.sessionTtl = std::chrono::hours(24) * given.sessionTtlDays;
+  if (given.reserve) {
+    options.uploads.reserve = given.reserve->bytes;
+  }
   options.httpLimits.clients = given.maxHttpClients;
   options.httpLimits.clientsPerAddress = given.maxHttpClientsPerAddress;
   return options;

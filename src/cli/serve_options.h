@@ -34,6 +34,7 @@ struct ServeOptions {
   std::uint64_t maxHttpClients = HttpLimits().clients;
   std::uint64_t maxHttpClientsPerAddress = HttpLimits().clientsPerAddress;
   std::uint64_t sessionTtlDays = 30;
+  std::optional<ByteCount> reserve;
   std::vector<std::string> otherServers;
   std::uint64_t maxClients = ServerOptions().maxBlockClients;
   ByteCount checksumRate = {ServerOptions().checksumBytesPerSecond};
@@ -41,8 +42,8 @@ struct ServeOptions {
 
 /// One option, told once: the command line, the file and its messages follow from it.
 struct ServeOption {
-  using Value =
-      std::variant<std::string*, std::vector<std::string>*, std::uint64_t*, ByteCount*, bool*>;
+  using Value = std::variant<std::string*, std::vector<std::string>*, std::uint64_t*, ByteCount*,
+                             std::optional<ByteCount>*, bool*>;
 
   std::string name;    ///< without "--"; also the key in the file
   std::string letter;  ///< the short form, without '-'; may be empty

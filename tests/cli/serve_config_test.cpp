@@ -109,7 +109,10 @@ TEST(ServeOptionsTest, ServerOptionsTakeThemAll) {
   given.tlsCertificate = "c";
   EXPECT_THROW(serverOptions(given), UserError);  // a key is missing
   given.tlsKey = "k";
+  EXPECT_EQ(serverOptions(given).uploads.reserve, std::nullopt);
+  given.reserve = ByteCount{0};
   const ServerOptions options = serverOptions(given);
+  EXPECT_EQ(options.uploads.reserve, 0U);
   EXPECT_THAT(options.httpAddresses,
               ElementsAre(ListenAddress{"::", 80}, ListenAddress{"10.0.0.1", 5000}));
   EXPECT_THAT(options.blocksAddresses, ElementsAre(ListenAddress{"127.0.0.1", 5003}));

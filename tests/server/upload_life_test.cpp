@@ -243,6 +243,50 @@ TEST_F(UploadExpiryTest, AFailedUploadExpiresAndAMergedOneStays) {
   EXPECT_EQ(stateOf(done), UploadState::done);
 }
 
+TEST_F(UploadExpiryTest, OnesThatEndedAreForgottenInTheEndAndNoOtherEver) {
+  options_.sessionTtl = {};
+  restart();
+  const std::string active = service_->create({"win", 1});
+  const std::string failed = service_->create({"win", 1});
+  const std::string deleted = service_->create({"win", 1});
+  service_->remove(deleted);
+  restartWith(failed, [](UploadRecord& record) { record.state = UploadState::failed; });
+  keepHouseAfter(90 * kDay);
+  EXPECT_EQ(stateOf(deleted), UploadState::deleted);
+  keepHouseAfter(1s);
+  for (int starts = 0; starts < 2; ++starts) {
+    EXPECT_EQ(refusalOf([&] { stateOf(deleted); }), Refusal::Kind::notFound);
+    EXPECT_EQ(stateOf(active), UploadState::active);
+    EXPECT_EQ(stateOf(failed), UploadState::failed);
+    restart();
+  }
+}
+
+TEST_F(UploadExpiryTest, OfThoseThatEndedTheNewestAreKept) {
+  options_.endedKept = 2;
+  restart();
+  const std::string active = service_->create({"win", 1});
+  std::vector<std::string> deleted;
+  for (int i = 0; i < 4; ++i) {
+    deleted.push_back(service_->create({"win", 1}));
+    clock_.advance(1s);
+    service_->remove(deleted.back());
+  }
+  service_->keepHouse();
+  EXPECT_EQ(refusalOf([&] { stateOf(deleted[0]); }), Refusal::Kind::notFound);
+  EXPECT_EQ(refusalOf([&] { stateOf(deleted[1]); }), Refusal::Kind::notFound);
+  EXPECT_EQ(stateOf(deleted[2]), UploadState::deleted);
+  EXPECT_EQ(stateOf(deleted[3]), UploadState::deleted);
+  EXPECT_EQ(stateOf(active), UploadState::active);
+}
+
+TEST(UploadRecordTest, MessagesHoldNoWholeUuid) {
+  const std::string uuid = "01234567-89ab-cdef-0123-456789abcdef";
+  EXPECT_EQ(hideUuid("cannot read /s/" + uuid + "/meta or /s/" + uuid + "/data", uuid),
+            "cannot read /s/01234567.../meta or /s/01234567.../data");
+  EXPECT_EQ(hideUuid("cannot write", uuid), "cannot write");
+}
+
 TEST_F(UploadExpiryTest, WithoutALimitNothingExpires) {
   options_.sessionTtl = {};
   restart();

@@ -195,23 +195,24 @@ void runMerge(Upload& upload, const ImageCatalog& catalog, std::uint64_t reserve
   upload.beginWork();
   const UploadRecord record = upload.record();
   MergeJob job(upload, catalog, reserve);
-  spdlog::info("upload {}: merging into {}", record.uuid, record.base.name);
+  spdlog::info("upload {}: merging into {}", shortUuid(record.uuid), record.base.name);
   try {
     job.publish();
   } catch (const std::exception& error) {
     if (upload.record().cancelRequested) {
       job.cancel();
-      spdlog::info("upload {}: the merge was cancelled", record.uuid);
+      spdlog::info("upload {}: the merge was cancelled", shortUuid(record.uuid));
     } else if (!upload.progress().cancel) {
-      spdlog::error("upload {}: {}", record.uuid, error.what());
-      job.giveUp(error.what());
+      const std::string why = hideUuid(error.what(), record.uuid);
+      spdlog::error("upload {}: {}", shortUuid(record.uuid), why);
+      job.giveUp(why);
     }
     return;
   }
   // The image is public. What goes wrong from here on leaves the upload `merging`, never `failed`:
   // else a second merge could be asked for, and make a second revision.
   job.settle();
-  spdlog::info("upload {}: published {}", record.uuid,
+  spdlog::info("upload {}: published {}", shortUuid(record.uuid),
                ImageName{record.base.name, upload.record().newRevision}.fileName());
 }
 

@@ -53,8 +53,9 @@ void MergeQueue::work() {
     try {
       job_(*upload);
     } catch (const std::exception& error) {
+      const std::string uuid = upload->record().uuid;
       spdlog::error("upload {}: the merge stopped half-way and goes on in a while: {}",
-                    upload->record().uuid, error.what());
+                    shortUuid(uuid), hideUuid(error.what(), uuid));
       pause(upload);
     }
   }

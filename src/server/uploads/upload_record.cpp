@@ -42,4 +42,21 @@ bool hasEnded(UploadState state) {
          state == UploadState::expired;
 }
 
+std::string shortUuid(const std::string& uuid) {
+  constexpr std::size_t kShown = 8;
+  return uuid.substr(0, kShown);
+}
+
+std::string hideUuid(std::string message, const std::string& uuid) {
+  if (uuid.empty()) {
+    return message;
+  }
+  const std::string shown = shortUuid(uuid) + "...";
+  for (auto at = message.find(uuid); at != std::string::npos; at = message.find(uuid, at)) {
+    message.replace(at, uuid.size(), shown);
+    at += shown.size();
+  }
+  return message;
+}
+
 }  // namespace netcow

@@ -33,6 +33,12 @@ std::optional<UploadState> parseStateName(const std::string& name);
 /// Whether nothing but the record is left or needed: done, deleted, expired.
 bool hasEnded(UploadState state);
 
+/// Enough of a uuid for people to tell uploads apart. Logs and messages hold no whole one: whoever
+/// knows it may change the upload.
+std::string shortUuid(const std::string& uuid);
+/// A message (it may name files of the upload) with `uuid` cut short.
+std::string hideUuid(std::string message, const std::string& uuid);
+
 /// What a merge is asked for with, in bytes: the base is cut to the first, then cut or grown to
 /// the second.
 struct MergeSizes {

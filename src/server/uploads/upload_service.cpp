@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/uploads/upload_service.h"
 
+#include <algorithm>
 #include <boost/uuid/uuid_generators.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "base/errors.h"
@@ -97,7 +99,7 @@ std::string UploadService::create(const ImageName& base, const std::string& owne
     forget(record.uuid);
     throw;
   }
-  spdlog::info("upload {}: began for {}", record.uuid, record.base.fileName());
+  spdlog::info("upload {}: began for {}", shortUuid(record.uuid), record.base.fileName());
   const MutexLock lock(mutex_);
   uploads_[record.uuid] = upload;
   return record.uuid;
@@ -173,7 +175,8 @@ void UploadService::cancel(const std::string& uuid) {
   try {
     runMerge(*upload, catalog_, room_.reserve());  // which has only to be ended
   } catch (const std::exception& error) {
-    spdlog::error("upload {}: the merge is cancelled in a while: {}", uuid, error.what());
+    spdlog::error("upload {}: the merge is cancelled in a while: {}", shortUuid(uuid),
+                  hideUuid(error.what(), uuid));
     merges_.push(upload);
   }
 }
@@ -182,7 +185,7 @@ void UploadService::remove(const std::string& uuid) {
   const auto upload = find(uuid);
   upload->remove();
   removeMergeRemains(upload->record(), catalog_);
-  spdlog::info("upload {}: deleted", uuid);
+  spdlog::info("upload {}: deleted", shortUuid(uuid));
 }
 
 UploadRecord UploadService::status(const std::string& uuid) const {
@@ -231,15 +234,37 @@ UploadFigures UploadService::figures() const {
 
 void UploadService::keepHouse() {
   saveActivity();
-  if (options_.sessionTtl.count() == 0) {
-    return;
+  if (options_.sessionTtl.count() > 0) {
+    expireAbandoned();
   }
+  forgetEnded();
+}
+
+void UploadService::expireAbandoned() {
   for (const auto& upload : uploads()) {
     if (upload->expire(options_.sessionTtl)) {
       const UploadRecord record = upload->record();
       removeMergeRemains(record, catalog_);
-      spdlog::warn("upload {} of {} for {} expired: {}", record.uuid, record.owner,
+      spdlog::warn("upload {} of {} for {} expired: {}", shortUuid(record.uuid), record.owner,
                    record.base.fileName(), record.message);
+    }
+  }
+}
+
+void UploadService::forgetEnded() {
+  std::vector<UploadRecord> ended;
+  for (UploadRecord& record : list()) {
+    if (hasEnded(record.state)) {
+      ended.push_back(std::move(record));
+    }
+  }
+  std::ranges::sort(ended, std::greater<>(), &UploadRecord::changedAt);
+  const std::int64_t oldest = clock_.unixSeconds() - options_.endedTtl.count();
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    if (i >= options_.endedKept || ended[i].changedAt < oldest) {
+      forget(ended[i].uuid);
+      const MutexLock lock(mutex_);
+      uploads_.erase(ended[i].uuid);
     }
   }
 }
@@ -287,12 +312,12 @@ std::string UploadService::directoryOf(const std::string& uuid) const {
   return folder_ + "/" + uuid;
 }
 
-/// Removes an upload that no client knows of.
+/// Removes an upload that no client needs any more, or knows of.
 void UploadService::forget(const std::string& uuid) {
   std::error_code error;
   std::filesystem::remove_all(directoryOf(uuid), error);
   if (error) {
-    spdlog::warn("cannot remove {}: {}", directoryOf(uuid), error.message());
+    spdlog::warn("cannot remove {}: {}", hideUuid(directoryOf(uuid), uuid), error.message());
     return;  // the row stays, so that the next start tries again
   }
   try {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,6 +27,9 @@ namespace netcow {
 struct UploadServiceOptions {
   /// An upload that no client changed for so long expires; 0 = never.
   std::chrono::seconds sessionTtl = std::chrono::hours(24 * 30);
+  /// The records of uploads that ended are kept for so long, and of so many.
+  std::chrono::seconds endedTtl = std::chrono::hours(24 * 90);
+  std::size_t endedKept = 1000;
   /// Bytes that uploads and merges leave free on the disk; else DiskRoom::usualReserve().
   std::optional<std::uint64_t> reserve;
 };
@@ -77,7 +81,8 @@ class UploadService {
   /// Throws when the registry does not answer.
   void askRegistry();
 
-  /// What is done every few seconds: notes activity in the registry, and lets uploads expire.
+  /// What is done every few seconds: notes activity in the registry, lets uploads expire, and
+  /// forgets those that ended long ago.
   void keepHouse();
 
   /// Threads for calls of this service.
@@ -96,6 +101,8 @@ class UploadService {
   void store(Upload& upload, const Update& update, Completion durable);
   void checkRoomForMerge(const Session& session, const UploadRecord& record) const;
   void saveActivity();
+  void expireAbandoned();
+  void forgetEnded();
 
   const std::string folder_;
   const ImageCatalog& catalog_;
@@ -106,7 +113,7 @@ class UploadService {
   UploadCounters counters_;
   const UploadContext context_;
   mutable Mutex mutex_;
-  // By uuid. Uploads are never taken out while the service runs.
+  // By uuid. While the service runs, only those that ended are taken out.
   std::map<std::string, std::shared_ptr<Upload>> uploads_ NETCOW_GUARDED_BY(mutex_);
   IoThreads workers_;
   MergeQueue merges_;
