@@ -25,7 +25,7 @@ using Resolved = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
 [[noreturn]] void refuse(const ListenAddress& address, const std::string& why) {
   throw UserError("cannot listen on " + address.text() + ": " + why +
-                  "; name another address with --listen");
+                  "; name another address with --listen or --http");
 }
 
 Resolved resolve(const ListenAddress& address) {
