@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "server/dnbd3_bytes.h"
@@ -186,6 +187,27 @@ TEST_F(BlockServerTest, KeepsAClientThatSendsKeepAlives) {
     client.send(request(5, 0, 0, i));
     expectReply(client, reply(5, i));
   }
+}
+
+TEST_F(BlockServerTest, DropsAClientThatTakesNothingThoughItSendsKeepAlives) {
+  BlockServerOptions options;
+  options.longestSilence = std::chrono::milliseconds(1000);
+  start(options);
+  RawClient client = connectAndSelect();
+  for (std::uint64_t i = 0; i < 4; ++i) {  // more than the system keeps for it
+    client.send(getBlock(0, 16 * 1024 * 1024, i));
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  bool dropped = false;
+  while (!dropped && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    try {
+      client.send(request(5, 0, 0, 9));
+    } catch (const std::runtime_error&) {
+      dropped = true;
+    }
+  }
+  EXPECT_TRUE(dropped);
 }
 
 /// Leaves the process exactly `free` descriptors while it lives.

@@ -56,11 +56,21 @@ void ClientConnection::prepareThread() {
 ClientConnection::Next ClientConnection::proceed(IoBuffers& buffers, DiskAccess access,
                                                  bool readable) {
   try {
-    return goOn(buffers, access, readable);
+    const Next next = goOn(buffers, access, readable);
+    notePace(next);
+    return next;
   } catch (const std::exception& error) {
     // One client's trouble must not end the service of the others.
     spdlog::error("a client cannot be served: {}", error.what());
     return Next::end;
+  }
+}
+
+void ClientConnection::notePace(Next next) {
+  if (next == Next::output) {
+    pace_.waiting(std::chrono::steady_clock::now(), sentThisTurn_);
+  } else {
+    pace_.notWaiting();
   }
 }
 
@@ -202,11 +212,11 @@ void ClientConnection::hasSent(std::size_t length) {
   lastMoved_ = std::chrono::steady_clock::now();
 }
 
-bool ClientConnection::isSilent(Clock::Time now, std::chrono::milliseconds longestSilence) const {
+bool ClientConnection::isSilent(Clock::Time now, std::chrono::milliseconds longestSilence) {
   if (protocol_.image() == nullptr) {
     return now - since_ >= std::min(longestSilence, kLongestToSelect);
   }
-  return now - lastMoved_ >= longestSilence;
+  return now - lastMoved_ >= longestSilence || pace_.isTooSlow(now, longestSilence);
 }
 
 void ClientConnection::discardUnsent() {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/unique_fd.h"
 #include "server/blocks/client_protocol.h"
+#include "server/blocks/reply_pace.h"
 
 namespace netcow {
 
@@ -53,9 +54,10 @@ class ClientConnection {
   }
   [[nodiscard]] bool hasReplies() const { return protocol_.hasReplies(); }
 
-  /// Whether nothing moved for too long: no whole message came and nothing was taken. A client
-  /// that selected no image yet has less time, however it spends it.
-  [[nodiscard]] bool isSilent(Clock::Time now, std::chrono::milliseconds longestSilence) const;
+  /// Whether nothing moved for too long: no whole message came and nothing was taken; or, while
+  /// replies wait, next to nothing was taken of them, whatever came. A client that selected no
+  /// image yet has less time, however it spends it.
+  [[nodiscard]] bool isSilent(Clock::Time now, std::chrono::milliseconds longestSilence);
   /// To call before it is closed for cause: what the client did not take is thrown away at once.
   void discardUnsent();
 
@@ -66,6 +68,7 @@ class ClientConnection {
   static constexpr std::size_t kLeastRoom = 64;
   static_assert(kLeastRoom * sizeof(dnbd3::RequestHeader) > ClientProtocol::kLongestMessage);
 
+  void notePace(Next next);
   Next goOn(IoBuffers& buffers, DiskAccess access, bool readable);
   Next takeRequests(IoBuffers& buffers, DiskAccess access, bool readable, bool& more);
   bool receive(IoBuffers& buffers, std::size_t& length, bool& more);
@@ -82,6 +85,7 @@ class ClientConnection {
   std::size_t sentThisTurn_ = 0;
   Clock::Time since_;
   Clock::Time lastMoved_;
+  ReplyPace pace_;
 };
 
 }  // namespace netcow
