@@ -129,6 +129,7 @@ check "Licence lines" licence_lines_are_there || true
 check "Building for users (g++, build/release)" build release ||
   stop "what does not build cannot be tested."
 run_tests release unit "$(nproc)"
+run_tests release page "$(nproc)"
 run_tests release system 1 # they mount, and some measure time: one after the other
 
 # The same build proves the use of locks: clang's -Wthread-safety is an error in it. All of src/ is

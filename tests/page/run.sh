@@ -24,10 +24,13 @@ export NETCOW_CHROMIUM
 export NETCOW_PAGE_PACKAGES=$packages/package.json
 
 mkdir -p "$packages"
+exec 9>"$packages/lock"
+flock 9 # the others may begin at the same moment
 if ! cmp -s "$here/package-lock.json" "$packages/installed"; then
   cp "$here/package.json" "$here/package-lock.json" "$packages/"
   (cd "$packages" && npm ci --no-audit --no-fund --ignore-scripts)
   cp "$here/package-lock.json" "$packages/installed"
 fi
+exec 9>&-
 
 exec node --test "${@/#/$here/}"
