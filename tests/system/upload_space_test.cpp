@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "server/http_client.h"
 #include "server/upload_content.h"
+#include "server/uploads/registry.h"
 #include "support/temporary_directory.h"
 #include "system/block_file_system.h"
 #include "system/loop_device.h"
@@ -95,8 +97,19 @@ class UploadOnAFullDisk : public testing::Test {
   [[nodiscard]] std::uint64_t newSize() const {
     return std::max<std::uint64_t>(4, sent_.size()) * kClusterBytes;
   }
-  std::string state() {
-    return nlohmann::json::parse(client().get("/v1/file/status?uuid=" + uuid_).body)["state"];
+  nlohmann::json status() {
+    return nlohmann::json::parse(client().get("/v1/file/status?uuid=" + uuid_).body);
+  }
+  std::string state() { return status()["state"]; }
+  /// As if the server had accepted a merge and been killed before it did anything for it.
+  void killServerWithAnAcceptedMerge() {
+    server_->kill();
+    Registry registry(*mounted_ / ".netcow/registry.sqlite");
+    for (UploadRecord record : registry.load()) {
+      record.state = UploadState::merging;
+      record.sizes = MergeSizes{kBaseBytes, newSize()};
+      registry.save(record);
+    }
   }
   std::uint64_t freeBytes() {
     struct statvfs disk = {};
@@ -162,6 +175,30 @@ TEST_F(UploadOnAFullDisk, AMergeWithoutRoomIsRefusedAndSucceedsWhenThereIsRoom) 
   expectNoRoom(askForMerge());
   EXPECT_EQ(state(), "Active");
   EXPECT_EQ(update(1).status, 200U);  // which still fits
+  fs::remove(*mounted_ / "filler");
+  EXPECT_EQ(askForMerge().status, 200U);
+  ASSERT_TRUE(waitUntil([&] { return state() != "Merging"; }));
+  EXPECT_EQ(state(), "Done");
+  EXPECT_TRUE(readFile(*mounted_ / "win.r2") == expectedImage(base_, kBaseBytes, newSize(), sent_));
+}
+
+TEST_F(UploadOnAFullDisk, AMergeThatFindsTheDiskFilledMeanwhileSaysSoAndSucceedsWhenThereIsRoom) {
+  EXPECT_EQ(update(0).status, 200U);
+  EXPECT_EQ(update(3).status, 200U);
+  killServerWithAnAcceptedMerge();
+  takeSpace(freeBytes() - kMebibyte);
+  server_->start();
+  ASSERT_TRUE(waitUntil([&] { return state() != "Merging"; }));
+  EXPECT_EQ(state(), "Failed");
+  EXPECT_THAT(status()["message"].get<std::string>(), HasSubstr("no room"));
+  const auto files = fs::directory_iterator(mounted_->folder());
+  const auto images = std::count_if(begin(files), end(files), [](const fs::directory_entry& file) {
+    return file.is_regular_file();
+  });
+  EXPECT_EQ(images, 2);  // win.r1 and what fills the disk
+  server_->kill();
+  server_->start();
+  EXPECT_EQ(state(), "Failed");
   fs::remove(*mounted_ / "filler");
   EXPECT_EQ(askForMerge().status, 200U);
   ASSERT_TRUE(waitUntil([&] { return state() != "Merging"; }));
