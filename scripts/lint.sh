@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # From the preset that builds with clang: it does not know all options of g++.
 readonly commands=build/asan
 cmake --preset asan >/dev/null
+cmake --build --preset asan --target netcow_test_headers >/dev/null # which tests are read with
 
 if [[ $# -gt 0 ]]; then
   files=("$@")
