@@ -55,6 +55,11 @@ class CachingSource : public Source {
   void willNeedNear(std::uint64_t offset, std::uint64_t length) override {
     inner_->willNeedNear(offset, length);
   }
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
+    return inner_->roundTrip();
+  }
+  void beginBatch() override { inner_->beginBatch(); }
+  void endBatch() override { inner_->endBatch(); }
   void stop() override;
   [[nodiscard]] std::string statusText() const override;
 

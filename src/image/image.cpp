@@ -39,6 +39,14 @@ std::uint64_t Image::maxSize() const {
   return writable() ? state_->session->maxImageSize() : size();
 }
 
+void Image::beginBatch() {
+  state_->base.beginBatch();
+}
+
+void Image::endBatch() {
+  state_->base.endBatch();
+}
+
 Image::Usage Image::usage() const {
   Session::Usage local;
   if (!writable() || state_->session->usage(local)) {

@@ -34,6 +34,10 @@ class Image {
   /// reads themselves). `buffer` must stay valid until `done` ran.
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done);
 
+  /// Around reads and writes that one thread asks for one right after the other; see Source.
+  void beginBatch();
+  void endBatch();
+
   /// Writes `bytes` at `offset`, growing the image when needed. EFBIG beyond maxSize(), EROFS
   /// when read-only. `bytes` must stay valid until `done` ran.
   void write(std::span<const std::byte> bytes, std::uint64_t offset, Completion done);

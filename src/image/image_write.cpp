@@ -112,6 +112,7 @@ std::error_code Image::State::beginGrowingWrite(Write& write) {
 void Image::State::startFills(Fills& newFills) {
   std::array<std::uint64_t, 2> blocks{};
   std::size_t count = 0;
+  base.beginBatch();
   for (auto& fill : newFills) {
     if (fill != nullptr) {
       blocks.at(count++) = fill->block;
@@ -122,6 +123,7 @@ void Image::State::startFills(Fills& newFills) {
   for (std::size_t i = 0; i < count; ++i) {
     hintNeighbours(blocks.at(i));
   }
+  base.endBatch();
 }
 
 /// Who writes to a part of a block often goes on with a part of one nearby.

@@ -121,7 +121,7 @@ struct Mount::Parts {
         point(std::move(given.mountpoint)),
         filesystem(image, memory, options.limits, std::move(given.statusText)),
         session(mountFilesystem(filesystem, point, options, given.debugFuse)),
-        loop(session.get(), memory) {
+        loop(session.get(), memory, image) {
     filesystem.image().setSession(session.get());
   }
 

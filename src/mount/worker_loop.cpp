@@ -33,10 +33,53 @@ void watch(int epoll, int fd, std::uint32_t events) {
   }
 }
 
+/// So many requests are a batch at most.
+constexpr int kLargestBatch = 16;
+
 }  // namespace
 
-WorkerLoop::WorkerLoop(fuse_session* session, RequestMemory& memory)
-    : session_(session), memory_(memory), stop_(::eventfd(0, EFD_CLOEXEC)) {
+/// One worker's. Requests that come alone are no batch: the first one opens one only if the last
+/// time the device was drained there was more than one.
+class WorkerLoop::Batch {
+ public:
+  explicit Batch(Image& image) : image_(image) {}
+  ~Batch() { end(); }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  void beforeRequest() {
+    if (open_ == kLargestBatch) {
+      end();
+    }
+    if (open_ == 0 && (drained_ > 0 || expectsMany_)) {
+      image_.beginBatch();
+      open_ = 1;
+    } else if (open_ > 0) {
+      ++open_;
+    }
+    ++drained_;
+  }
+  void noMoreRequests() {
+    end();
+    expectsMany_ = drained_ > 1;
+    drained_ = 0;
+  }
+
+ private:
+  void end() {
+    if (std::exchange(open_, 0) > 0) {
+      image_.endBatch();
+    }
+  }
+
+  Image& image_;
+  int open_ = 0;     // requests in it
+  int drained_ = 0;  // since there was none
+  bool expectsMany_ = false;
+};
+
+WorkerLoop::WorkerLoop(fuse_session* session, RequestMemory& memory, Image& image)
+    : session_(session), memory_(memory), image_(image), stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (!stop_) {
     throwErrno("cannot make an eventfd");
   }
@@ -103,7 +146,8 @@ UniqueFd WorkerLoop::makeEpoll() const {
 }
 
 void WorkerLoop::serve(int epoll) {
-  while (drain()) {
+  Batch batch(image_);
+  while (drain(batch)) {
     epoll_event event = {};
     if (::epoll_wait(epoll, &event, 1, -1) < 0 && errno != EINTR) {
       throwErrno("cannot wait for requests of the kernel");
@@ -111,7 +155,7 @@ void WorkerLoop::serve(int epoll) {
   }
 }
 
-bool WorkerLoop::drain() {
+bool WorkerLoop::drain(Batch& batch) {
   PooledMemory memory;
   while (fuse_session_exited(session_) == 0) {
     if (memory == nullptr) {
@@ -127,6 +171,7 @@ bool WorkerLoop::drain() {
       continue;
     }
     if (received == -EAGAIN) {
+      batch.noMoreRequests();
       return true;
     }
     if (received <= 0) {
@@ -135,6 +180,7 @@ bool WorkerLoop::drain() {
       }
       return false;  // 0: unmounted
     }
+    batch.beforeRequest();
     LentBuffer lent(std::move(memory));
     fuse_session_process_buf(session_, &buffer);
     memory = lent.takeBack();

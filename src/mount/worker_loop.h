@@ -6,6 +6,7 @@
 
 #include "base/mutex.h"
 #include "base/unique_fd.h"
+#include "image/image.h"
 #include "mount/fuse_api.h"
 #include "mount/request_memory.h"
 
@@ -15,11 +16,16 @@ namespace netcow {
 ///
 /// The device is non-blocking: a worker that was woken takes requests until there is none left,
 /// and only then sleeps again. It sleeps on an epoll of its own, exclusively, so that a request
-/// wakes one worker and not all. All methods are thread-safe unless said otherwise.
+/// wakes one worker and not all.
+///
+/// Where many requests come at a time, a worker makes batches of them: what they need of the
+/// network is asked for together. A batch ends when there is no further request, and after a few of
+/// them, because one that waits for the disk lets those before it wait too. All methods are
+/// thread-safe unless said otherwise.
 class WorkerLoop {
  public:
-  /// `session` is mounted; both must live until stop(). Throws std::system_error.
-  WorkerLoop(fuse_session* session, RequestMemory& memory);
+  /// `session` is mounted, and shows `image`; all must live until stop(). Throws std::system_error.
+  WorkerLoop(fuse_session* session, RequestMemory& memory, Image& image);
   /// Stops and joins.
   ~WorkerLoop();
   WorkerLoop(const WorkerLoop&) = delete;
@@ -37,12 +43,14 @@ class WorkerLoop {
  private:
   void work();
   void serve(int epoll);
+  class Batch;
   /// Takes requests until there is none. False: the session is over.
-  bool drain();
+  bool drain(Batch& batch);
   [[nodiscard]] UniqueFd makeEpoll() const;
 
   fuse_session* const session_;
   RequestMemory& memory_;
+  Image& image_;
   const UniqueFd stop_;  // eventfd: readable for ever once it is time to stop
   std::vector<std::thread> workers_;
 

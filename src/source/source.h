@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -38,6 +40,18 @@ class Source {
     static_cast<void>(offset);
     static_cast<void>(length);
   }
+
+  /// How long a small answer takes when nothing else is under way; nothing if that is not known.
+  [[nodiscard]] virtual std::optional<std::chrono::steady_clock::duration> roundTrip() const {
+    return std::nullopt;
+  }
+
+  /// More reads are about to come from this thread, one right after the other: they may be kept
+  /// back, to be asked for together, until it calls endBatch(), which it must do soon and before it
+  /// waits for anything. Reads of other threads are not kept back. The first endBatch() ends
+  /// all that the thread began.
+  virtual void beginBatch() {}
+  virtual void endBatch() {}
 
   /// Answers every pending read with EIO, and every later one at once. After it returned no
   /// completion runs any more.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <map>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,7 +17,8 @@
 namespace netcow::test {
 
 /// A source whose answers wait behind a gate, like those of a server that hangs. Byte n of it is
-/// patternByte(n). Answers come from a thread of its own. Thread-safe.
+/// patternByte(n). Answers come from a thread of its own. What is asked for in a batch comes to the
+/// gate when the batch ends, never before. Thread-safe.
 class GatedSource : public Source {
  public:
   explicit GatedSource(std::uint64_t size) : size_(size), thread_([this] { answerAll(); }) {}
@@ -33,8 +37,31 @@ class GatedSource : public Source {
       done(errnoCode(EIO));
       return;
     }
-    waiting_.push_back({buffer, offset, std::move(done)});
+    const auto batch = batches_.find(std::this_thread::get_id());
+    auto& place = batch == batches_.end() ? waiting_ : batch->second;
+    place.push_back({buffer, offset, std::move(done)});
     changed_.notifyAll();
+  }
+  void beginBatch() override {
+    const MutexLock lock(mutex_);
+    batches_.try_emplace(std::this_thread::get_id());
+  }
+  void endBatch() override {
+    MutexLock lock(mutex_);
+    auto batch = batches_.extract(std::this_thread::get_id());
+    if (batch.empty()) {
+      return;
+    }
+    largestBatch_ = std::max(largestBatch_, batch.mapped().size());
+    if (!stopped_) {
+      std::ranges::move(batch.mapped(), std::back_inserter(waiting_));
+      changed_.notifyAll();
+      return;
+    }
+    lock.unlock();
+    for (Read& read : batch.mapped()) {
+      read.done(errnoCode(EIO));
+    }
   }
 
   void stop() override {
@@ -52,6 +79,11 @@ class GatedSource : public Source {
   void closeGate() { setOpen(false); }
   void openGate() { setOpen(true); }
 
+  /// The most reads that one batch had.
+  [[nodiscard]] std::size_t largestBatch() const {
+    const MutexLock lock(mutex_);
+    return largestBatch_;
+  }
   [[nodiscard]] std::size_t waiting() const {
     const MutexLock lock(mutex_);
     return waiting_.size();
@@ -108,6 +140,8 @@ class GatedSource : public Source {
   mutable Mutex mutex_;
   ConditionVariable changed_;
   std::vector<Read> waiting_ NETCOW_GUARDED_BY(mutex_);
+  std::map<std::thread::id, std::vector<Read>> batches_ NETCOW_GUARDED_BY(mutex_);
+  std::size_t largestBatch_ NETCOW_GUARDED_BY(mutex_) = 0;
   bool open_ NETCOW_GUARDED_BY(mutex_) = true;
   bool stopped_ NETCOW_GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -20,6 +20,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <thread>
 #include <vector>
 
 #include "base/errors.h"
@@ -67,6 +68,31 @@ TEST_F(MountTest, TakesRequestsOfAMegabyte) {
   const AlignedBytes back(bytes.size());
   ASSERT_EQ(::pread(fd.get(), back.data(), back.size(), 8192), static_cast<ssize_t>(back.size()));
   EXPECT_EQ(back.text(), bytes.text());
+}
+
+/// The source keeps back what is asked for in a batch until the batch ends.
+TEST_F(MountTest, AnswersEveryReadOfManyAtATime) {
+  MountedImage mounted({});
+  const UniqueFd fd = mounted.open(O_RDWR | O_DIRECT);
+  ASSERT_TRUE(fd);
+  const auto size = static_cast<std::size_t>(sizeOf(mounted.img()));
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> readers;
+  for (std::size_t reader = 0; reader < 16; ++reader) {
+    readers.emplace_back([&, reader] {
+      const AlignedBytes bytes(kBlock);
+      for (std::size_t i = 0; i < 300; ++i) {
+        const std::size_t offset = (reader * 7 + i * 13) * kBlock % (size / kBlock * kBlock);
+        const bool read = ::pread(fd.get(), bytes.data(), kBlock, static_cast<off_t>(offset)) ==
+                          static_cast<ssize_t>(kBlock);
+        wrong += read && bytes.text() == patternText(offset, kBlock) ? 0 : 1;
+      }
+    });
+  }
+  for (std::thread& reader : readers) {
+    reader.join();
+  }
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(MountTest, ShowsModesAndOwner) {

@@ -59,6 +59,11 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   [[nodiscard]] const ImageName& image() const override { return image_; }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
+    return channel_.roundTrip();
+  }
+  void beginBatch() override { channel_.beginBatch(); }
+  void endBatch() override { channel_.endBatch(); }
   void stop() override;
   [[nodiscard]] std::string statusText() const override;
 
@@ -122,6 +127,7 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   Patience patience_;
   std::optional<RoundTrip::Time> roundTrip_;  // of the connection in use
   ReplyReader reader_;
+  std::vector<std::uint64_t> ended_;        // handles of what the last look at the socket gave
   std::unique_ptr<Connection> connection_;  // null: there is none
   std::unique_ptr<Search> search_;          // null: none under way
   std::vector<pollfd> polled_;

@@ -19,6 +19,8 @@ void Dnbd3Client::connect(ServerFinder::Found found) {
   prober_.connected(found.server, connection_->since);
   if (learnServers_) {
     channel_.sendPlain(dnbd3::Command::getServers);
+  } else if (!found.roundTrip) {
+    channel_.sendPlain(dnbd3::Command::keepAlive);  // its answer tells the round trip
   }
 }
 

@@ -12,7 +12,8 @@
 namespace netcow {
 namespace {
 
-/// A round trip is measured with blocks of at most so many bytes.
+/// A round trip is measured with blocks of at most so many bytes, and no others are kept back for a
+/// batch: what takes long to send and to answer should begin soon.
 constexpr std::uint32_t kSmallBlock = 16 * 1024;
 /// So many replies that nobody asked for are passed over; some servers may repeat one.
 constexpr std::int64_t kMostUnasked = 100;
@@ -52,7 +53,9 @@ void RequestChannel::read(std::span<std::byte> buffer, std::uint64_t offset, Com
     }
     pending_.add(buffer, offset, std::move(done), ioTimeout_ ? clock_.now() : Clock::Time());
     wake = std::exchange(receiverSleeps_, false);
-    send = link_ && !link_->isSending;
+    const bool keepBack = buffer.size() <= kSmallBlock &&
+                          std::ranges::find(inBatch_, std::this_thread::get_id()) != inBatch_.end();
+    send = link_ && !link_->isSending && !keepBack;
   }
   if (send) {
     sendWaiting();
@@ -60,6 +63,19 @@ void RequestChannel::read(std::span<std::byte> buffer, std::uint64_t offset, Com
   if (wake) {
     receiver_.signal();
   }
+}
+
+void RequestChannel::beginBatch() {
+  const MutexLock lock(mutex_);
+  inBatch_.push_back(std::this_thread::get_id());
+}
+
+void RequestChannel::endBatch() {
+  {
+    const MutexLock lock(mutex_);
+    std::erase(inBatch_, std::this_thread::get_id());
+  }
+  sendWaiting();
 }
 
 void RequestChannel::refuseReads() {
@@ -313,6 +329,24 @@ void RequestChannel::finish(std::uint64_t handle, std::error_code error) {
   if (answer) {
     answer->done(answer->error);
   }
+}
+
+void RequestChannel::finish(std::span<const std::uint64_t> handles) {
+  if (handles.empty()) {
+    return;
+  }
+  std::vector<PendingRequests::Answer> answers;
+  answers.reserve(handles.size());
+  {
+    const MutexLock lock(mutex_);
+    for (const std::uint64_t handle : handles) {
+      endSample(handle);
+      if (auto answer = pending_.finish(handle, {})) {
+        answers.push_back(std::move(*answer));
+      }
+    }
+  }
+  run(std::move(answers));
 }
 
 bool RequestChannel::refuse(std::uint64_t handle) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -26,8 +27,10 @@ namespace netcow {
 ///
 /// Who sends: the thread that adds a read, unless another is sending already: that one takes the
 /// new read along before it stops. So a lone read leaves without a change of threads, and many at
-/// once leave in few system calls. Nobody waits for the network: when the socket's buffer is full,
-/// what is left goes to the receiver, who calls continueSending() when there is room.
+/// once leave in few system calls. A thread that has more to ask for says so (beginBatch()), and
+/// its reads leave when it has said all, or with the next of another thread. Nobody waits for the
+/// network: when the socket's buffer is full, what is left goes to the receiver, who calls
+/// continueSending() when there is room.
 ///
 /// The receiver is the one thread that calls the methods below "for the receiver" and that
 /// receives from the socket. It alone drops a connection, so the memory find() names is its own
@@ -54,6 +57,9 @@ class RequestChannel {
 
   /// As Source::read, for a range that is inside the image and not empty.
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done);
+  /// See Source.
+  void beginBatch();
+  void endBatch();
   /// Answers every read with EIO from now on.
   void refuseReads();
   /// Reads that are not answered.
@@ -113,6 +119,8 @@ class RequestChannel {
   /// See PendingRequests. finish() runs the completion of a read that has ended.
   [[nodiscard]] std::span<std::byte> find(std::uint64_t handle) const;
   void finish(std::uint64_t handle, std::error_code error);
+  /// The same for several that have arrived.
+  void finish(std::span<const std::uint64_t> handles);
   /// True: keep the piece for another server. False: it has been refused before.
   bool refuse(std::uint64_t handle);
   void failRefused(std::error_code error);
@@ -154,7 +162,8 @@ class RequestChannel {
   mutable Mutex mutex_;
   PendingRequests pending_ NETCOW_GUARDED_BY(mutex_);
   SilenceWatch watch_ NETCOW_GUARDED_BY(mutex_);
-  std::shared_ptr<Link> link_ NETCOW_GUARDED_BY(mutex_);  // null: no connection
+  std::shared_ptr<Link> link_ NETCOW_GUARDED_BY(mutex_);            // null: no connection
+  std::vector<std::thread::id> inBatch_ NETCOW_GUARDED_BY(mutex_);  // as many as workers, at most
   bool refusesReads_ NETCOW_GUARDED_BY(mutex_) = false;
   // The next read must wake the receiver.
   bool receiverSleeps_ NETCOW_GUARDED_BY(mutex_) = false;

@@ -9,6 +9,9 @@
 namespace netcow {
 namespace {
 
+/// Reads of less are read ahead of over any network, however short.
+constexpr std::size_t kLargeRead = std::size_t{64} << 10U;
+
 void copy(std::span<std::byte> to, const Extent& extent, std::uint64_t offset) {
   std::memcpy(to.data(), extent.bytes(offset, to.size()).data(), to.size());
 }
@@ -45,9 +48,10 @@ void PrefetchSource::read(std::span<std::byte> buffer, std::uint64_t offset, Com
   std::vector<ExtentPointer> extents;
   std::shared_ptr<PendingOperation> operation;
   if (isInside(offset, buffer.size())) {
+    const auto roundTrip = buffer.size() >= kLargeRead ? inner_->roundTrip() : std::nullopt;
     const MutexLock lock(mutex_);
     if (!stopped_) {
-      parts = prefetcher_.read(buffer, offset, extents);
+      parts = prefetcher_.read(buffer, offset, roundTrip, extents);
     }
     if (!parts.empty()) {
       operation = std::make_shared<PendingOperation>(std::move(done));

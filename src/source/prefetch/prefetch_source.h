@@ -45,6 +45,11 @@ class PrefetchSource final : public Source {
   [[nodiscard]] std::uint64_t size() const override { return inner_->size(); }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
   void willNeedNear(std::uint64_t offset, std::uint64_t length) override;
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
+    return inner_->roundTrip();
+  }
+  void beginBatch() override { inner_->beginBatch(); }
+  void endBatch() override { inner_->endBatch(); }
   void stop() override;
   [[nodiscard]] std::string statusText() const override;
 

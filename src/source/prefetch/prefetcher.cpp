@@ -2,6 +2,7 @@
 #include "source/prefetch/prefetcher.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "format/geometry.h"
@@ -18,6 +19,7 @@ constexpr std::uint64_t kNeighbourhood = 16 * kBlockSize;
 }  // namespace
 
 std::vector<Prefetcher::Part> Prefetcher::read(std::span<std::byte> buffer, std::uint64_t offset,
+                                               std::optional<Clock::Time::duration> roundTrip,
                                                std::vector<ExtentPointer>& ask) {
   std::vector<Part> parts;
   bool waits = true;
@@ -40,7 +42,11 @@ std::vector<Prefetcher::Part> Prefetcher::read(std::span<std::byte> buffer, std:
     if (waits) {
       stream->grow(largestWindow());
     }
-    readAhead(*stream, buffer.size(), ask);
+    stream->frontier = std::max(stream->frontier, stream->next);
+    probeDelay(*stream, ask);
+    if (isWorthIt(buffer.size(), roundTrip)) {
+      readAhead(*stream, ask);
+    }
   }
   return parts;
 }
@@ -72,13 +78,7 @@ std::uint64_t Prefetcher::largestWindow() const {
   return std::max(std::min(link_.limit(), share), ReadStream::kSmallestWindow);
 }
 
-void Prefetcher::readAhead(ReadStream& stream, std::uint64_t length,
-                           std::vector<ExtentPointer>& ask) {
-  stream.frontier = std::max(stream.frontier, stream.next);
-  probeDelay(stream, ask);
-  if (!isWorthIt(length)) {
-    return;
-  }
+void Prefetcher::readAhead(ReadStream& stream, std::vector<ExtentPointer>& ask) {
   if (stream.stride == 0) {
     readAheadWithoutGaps(stream, ask);
   } else {
@@ -88,9 +88,15 @@ void Prefetcher::readAhead(ReadStream& stream, std::uint64_t length,
 
 /// Large reads over a short way are as fast by themselves, and go straight into the reader's own
 /// memory; what is read ahead is copied once more.
-bool Prefetcher::isWorthIt(std::uint64_t length) const {
+bool Prefetcher::isWorthIt(std::uint64_t length,
+                           std::optional<Clock::Time::duration> roundTrip) const {
   constexpr double kFastestRate = 2e9;  // bytes per second
-  return link_.delay() == 0 || static_cast<double>(length) <= kFastestRate * link_.delay();
+  double delay = link_.delay();
+  if (roundTrip) {
+    const double told = std::chrono::duration<double>(*roundTrip).count();
+    delay = delay > 0 ? std::min(delay, told) : told;
+  }
+  return delay == 0 || static_cast<double>(length) <= kFastestRate * delay;
 }
 
 /// Asks for a little of what comes next by itself: only a small answer shows the delay.

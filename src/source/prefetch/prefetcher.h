@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,7 +33,10 @@ class Prefetcher {
 
   /// Notes a read inside the image. Returns its parts if some of it is here or under way, else
   /// nothing. Adds to `ask` what should be asked for now; each of these must end, in ended().
+  /// `roundTrip`: as the source tells it. What is learned here of the delay is too much as long as
+  /// readers themselves keep the connection busy, which is not seen here.
   std::vector<Part> read(std::span<std::byte> buffer, std::uint64_t offset,
+                         std::optional<Clock::Time::duration> roundTrip,
                          std::vector<ExtentPointer>& ask);
 
   /// Notes that reads around a range inside the image are likely.
@@ -57,8 +61,9 @@ class Prefetcher {
 
  private:
   [[nodiscard]] std::uint64_t largestWindow() const;
-  [[nodiscard]] bool isWorthIt(std::uint64_t length) const;
-  void readAhead(ReadStream& stream, std::uint64_t length, std::vector<ExtentPointer>& ask);
+  [[nodiscard]] bool isWorthIt(std::uint64_t length,
+                               std::optional<Clock::Time::duration> roundTrip) const;
+  void readAhead(ReadStream& stream, std::vector<ExtentPointer>& ask);
   void probeDelay(ReadStream& stream, std::vector<ExtentPointer>& ask);
   void readAheadWithoutGaps(ReadStream& stream, std::vector<ExtentPointer>& ask);
   void readAheadRecords(ReadStream& stream, std::vector<ExtentPointer>& ask);

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <list>
+#include <thread>
 
 #include "base/errors.h"
 #include "support/fake_clock.h"
@@ -72,6 +73,47 @@ TEST_F(RequestChannelTest, ReadIsSentByItsCallerWithoutWakingTheReceiver) {
   read();
   EXPECT_EQ(arrived().size(), 1U);
   EXPECT_FALSE(receiverIsWoken());
+}
+
+TEST_F(RequestChannelTest, ReadsOfABatchLeaveTogetherAtItsEnd) {
+  attach();
+  channel_.beginBatch();
+  read();
+  read();
+  EXPECT_EQ(arrived().size(), 0U);
+  channel_.endBatch();
+  EXPECT_EQ(arrived().size(), 2U);
+  read();
+  EXPECT_EQ(arrived().size(), 1U) << "the batch has ended";
+}
+
+TEST_F(RequestChannelTest, ReadsOfOtherThreadsAreNotKeptBackForABatchAndTakeItAlong) {
+  attach();
+  channel_.beginBatch();
+  read();
+  std::thread([this] { read(); }).join();
+  EXPECT_EQ(arrived().size(), 2U);
+  channel_.endBatch();
+  EXPECT_EQ(arrived().size(), 0U);
+}
+
+TEST_F(RequestChannelTest, ALargeReadDoesNotWaitForTheEndOfItsBatch) {
+  attach();
+  channel_.beginBatch();
+  read();
+  read(65'536);
+  EXPECT_EQ(arrived().size(), 2U);
+  channel_.endBatch();
+}
+
+TEST_F(RequestChannelTest, AnEndOfABatchThatNeverBeganDoesNoHarm) {
+  channel_.endBatch();
+  attach();
+  channel_.beginBatch();
+  channel_.beginBatch();
+  channel_.endBatch();
+  read();
+  EXPECT_EQ(arrived().size(), 1U);
 }
 
 TEST_F(RequestChannelTest, ReadsWaitForAConnectionAndThenLeaveTogether) {

@@ -149,6 +149,22 @@ TEST_F(PrefetchSourceTest, LargeReadsOverAShortWayGoStraightToTheSource) {
   EXPECT_LT(inner_->requests(), 200U + 150U) << "one each, and what measures the way";
 }
 
+/// A reader who asks for several large pieces at a time keeps the connection busy: then no answer
+/// shows how short the way is.
+TEST_F(PrefetchSourceTest, LargeReadsOverAShortBusyWayGoStraightToTheSource) {
+  ScriptedSource::Script script;
+  script.roundTrip = std::chrono::microseconds(30);
+  make({}, script);
+  std::uint64_t offset = 0;
+  for (int i = 0; i < 200; ++i, offset += kMebibyte) {
+    const Read& read = start(offset, kMebibyte);
+    clock_.advance(std::chrono::milliseconds(2));
+    inner_->answerAll();
+    ASSERT_TRUE(isRight(read));
+  }
+  EXPECT_LT(inner_->requests(), 200U + 150U) << "one each, and what measures the way";
+}
+
 TEST_F(PrefetchSourceTest, WhatCouldNotBeReadAheadIsAskedForByTheReader) {
   ScriptedSource::Script script;
   script.failOneIn = 1;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -66,6 +68,7 @@ class ScriptedSource : public Source {
     /// Fails one of so many reads into memory that is not the test's own; 0: none.
     std::uint64_t failOneIn = 0;
     std::span<std::byte> own;
+    std::optional<std::chrono::microseconds> roundTrip;
   };
 
   ScriptedSource(std::uint64_t size, Script script, SeededRandom random)
@@ -77,6 +80,9 @@ class ScriptedSource : public Source {
   [[nodiscard]] const ImageName& image() const override { return name_; }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   [[nodiscard]] std::string statusText() const override { return "scripted\n"; }
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
+    return script_.roundTrip;
+  }
 
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override {
     bool atOnce = false;
