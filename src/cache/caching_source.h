@@ -55,8 +55,9 @@ class CachingSource : public Source {
   void willNeedNear(std::uint64_t offset, std::uint64_t length) override {
     inner_->willNeedNear(offset, length);
   }
-  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
-    return inner_->roundTrip();
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> shortestRoundTrip()
+      const override {
+    return inner_->shortestRoundTrip();
   }
   void beginBatch() override { inner_->beginBatch(); }
   void endBatch() override { inner_->endBatch(); }

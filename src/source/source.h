@@ -41,8 +41,10 @@ class Source {
     static_cast<void>(length);
   }
 
-  /// How long a small answer takes when nothing else is under way; nothing if that is not known.
-  [[nodiscard]] virtual std::optional<std::chrono::steady_clock::duration> roundTrip() const {
+  /// How long a small answer takes when nothing else is under way, nobody in between is busy, and
+  /// all is awake: the shortest that was seen; nothing if none was.
+  [[nodiscard]] virtual std::optional<std::chrono::steady_clock::duration> shortestRoundTrip()
+      const {
     return std::nullopt;
   }
 

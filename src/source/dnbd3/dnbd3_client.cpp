@@ -226,7 +226,14 @@ void Dnbd3Client::takeServers(std::span<const dnbd3::ServerEntry> servers) {
 }
 
 bool Dnbd3Client::takePlainReply(dnbd3::Command command) {
-  return channel_.takePlainReply(command);
+  if (!channel_.takePlainReply(command)) {
+    return false;
+  }
+  if (command == dnbd3::Command::keepAlive && measureAgain_ > 0) {
+    --measureAgain_;
+    channel_.sendPlain(dnbd3::Command::keepAlive);
+  }
+  return true;
 }
 
 }  // namespace netcow

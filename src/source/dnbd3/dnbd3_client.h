@@ -59,8 +59,9 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   [[nodiscard]] const ImageName& image() const override { return image_; }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
-  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
-    return channel_.roundTrip();
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> shortestRoundTrip()
+      const override {
+    return channel_.shortestRoundTrip();
   }
   void beginBatch() override { channel_.beginBatch(); }
   void endBatch() override { channel_.endBatch(); }
@@ -126,6 +127,7 @@ class Dnbd3Client final : public Source, private ReplyHandler {
   NameRefresher names_;
   Patience patience_;
   std::optional<RoundTrip::Time> roundTrip_;  // of the connection in use
+  int measureAgain_ = 0;                      // so many times more, one after the other
   ReplyReader reader_;
   std::vector<std::uint64_t> ended_;        // handles of what the last look at the socket gave
   std::unique_ptr<Connection> connection_;  // null: there is none

@@ -8,6 +8,9 @@
 
 namespace netcow {
 
+/// The first answer of all may find everybody asleep, and a busy connection measures no more.
+constexpr int kMeasurements = 4;
+
 void Dnbd3Client::connect(ServerFinder::Found found) {
   news_.server = servers_.label(found.server);
   isPublished_ = false;
@@ -19,9 +22,9 @@ void Dnbd3Client::connect(ServerFinder::Found found) {
   prober_.connected(found.server, connection_->since);
   if (learnServers_) {
     channel_.sendPlain(dnbd3::Command::getServers);
-  } else if (!found.roundTrip) {
-    channel_.sendPlain(dnbd3::Command::keepAlive);  // its answer tells the round trip
   }
+  measureAgain_ = kMeasurements;
+  channel_.sendPlain(dnbd3::Command::keepAlive);
 }
 
 void Dnbd3Client::disconnect() {

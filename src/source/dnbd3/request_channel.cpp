@@ -93,6 +93,11 @@ std::optional<RoundTrip::Time> RequestChannel::roundTrip() const {
   return link_ ? link_->roundTrip.smoothed() : std::nullopt;
 }
 
+std::optional<RoundTrip::Time> RequestChannel::shortestRoundTrip() const {
+  const MutexLock lock(mutex_);
+  return link_ ? link_->roundTrip.shortest() : std::nullopt;
+}
+
 std::uint64_t RequestChannel::bytesDue() const {
   const MutexLock lock(mutex_);
   return pending_.sentBytes();

@@ -66,6 +66,8 @@ class RequestChannel {
   [[nodiscard]] std::size_t readCount() const;
   /// Of the connection in use; nothing before the first measurement.
   [[nodiscard]] std::optional<RoundTrip::Time> roundTrip() const;
+  /// The shortest of them.
+  [[nodiscard]] std::optional<RoundTrip::Time> shortestRoundTrip() const;
 
   // --- for the receiver -------------------------------------------------------------------
 

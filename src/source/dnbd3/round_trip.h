@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -18,14 +19,17 @@ class RoundTrip {
   explicit RoundTrip(int weight = 8) : weight_(weight) {}
 
   void note(Time measured) {
+    shortest_ = std::min(shortest_.value_or(measured), measured);
     smoothed_ = smoothed_ ? *smoothed_ + (measured - *smoothed_) / weight_ : measured;
   }
   /// Nothing before the first measurement.
   [[nodiscard]] std::optional<Time> smoothed() const { return smoothed_; }
+  [[nodiscard]] std::optional<Time> shortest() const { return shortest_; }
 
  private:
   int weight_;
   std::optional<Time> smoothed_;
+  std::optional<Time> shortest_;
 };
 
 /// For people, in milliseconds.

@@ -48,7 +48,7 @@ void PrefetchSource::read(std::span<std::byte> buffer, std::uint64_t offset, Com
   std::vector<ExtentPointer> extents;
   std::shared_ptr<PendingOperation> operation;
   if (isInside(offset, buffer.size())) {
-    const auto roundTrip = buffer.size() >= kLargeRead ? inner_->roundTrip() : std::nullopt;
+    const auto roundTrip = buffer.size() >= kLargeRead ? inner_->shortestRoundTrip() : std::nullopt;
     const MutexLock lock(mutex_);
     if (!stopped_) {
       parts = prefetcher_.read(buffer, offset, roundTrip, extents);

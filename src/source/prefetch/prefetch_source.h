@@ -45,8 +45,9 @@ class PrefetchSource final : public Source {
   [[nodiscard]] std::uint64_t size() const override { return inner_->size(); }
   void read(std::span<std::byte> buffer, std::uint64_t offset, Completion done) override;
   void willNeedNear(std::uint64_t offset, std::uint64_t length) override;
-  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
-    return inner_->roundTrip();
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> shortestRoundTrip()
+      const override {
+    return inner_->shortestRoundTrip();
   }
   void beginBatch() override { inner_->beginBatch(); }
   void endBatch() override { inner_->endBatch(); }

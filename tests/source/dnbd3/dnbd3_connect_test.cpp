@@ -111,6 +111,17 @@ TEST_F(Dnbd3ConnectTest, ReadsOverIpv6) {
   EXPECT_TRUE(reads(*source, 4096, 8192));
 }
 
+TEST_F(Dnbd3ConnectTest, MeasuresTheWayToItsServerSeveralTimesAtFirst) {
+  options_.learnServers = false;
+  const auto server = makeServer();
+  const auto source = connect({server.get()});
+  EXPECT_TRUE(server->waitUntil([](const auto& counts) { return counts.keepAlives == 5; }));
+  // The last answer comes before that of a read.
+  EXPECT_TRUE(reads(*source, 4096, 0));
+  EXPECT_NE(source->shortestRoundTrip(), std::nullopt);
+  EXPECT_EQ(server->counts().keepAlives, 5U);
+}
+
 TEST_F(Dnbd3ConnectTest, AsksForServersUnlessSticky) {
   const auto server = makeServer();
   {

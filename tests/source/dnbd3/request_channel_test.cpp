@@ -325,6 +325,20 @@ TEST_F(RequestChannelTest, MeasuresTheRoundTripOfWhatGoesOutAlone) {
   EXPECT_EQ(channel_.roundTrip(), milliseconds(20));
 }
 
+TEST_F(RequestChannelTest, RemembersTheShortestRoundTripOfTheConnection) {
+  attach();
+  EXPECT_EQ(channel_.shortestRoundTrip(), std::nullopt);
+  for (const int wait : {20, 3, 9}) {
+    read();
+    clock_.advance(milliseconds(wait));
+    channel_.beginReceiving(clock_.now());
+    channel_.finish(arrived().at(0).handle, {});
+  }
+  EXPECT_EQ(channel_.shortestRoundTrip(), milliseconds(3));
+  channel_.detach();
+  EXPECT_EQ(channel_.shortestRoundTrip(), std::nullopt);
+}
+
 TEST_F(RequestChannelTest, TheQueueIsNotCountedAsRoundTrip) {
   attach();
   for (int i = 0; i < 200; ++i) {

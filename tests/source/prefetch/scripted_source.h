@@ -80,7 +80,8 @@ class ScriptedSource : public Source {
   [[nodiscard]] const ImageName& image() const override { return name_; }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   [[nodiscard]] std::string statusText() const override { return "scripted\n"; }
-  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> roundTrip() const override {
+  [[nodiscard]] std::optional<std::chrono::steady_clock::duration> shortestRoundTrip()
+      const override {
     return script_.roundTrip;
   }
 
