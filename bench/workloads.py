@@ -35,7 +35,7 @@ SMALL = ("--rw=randwrite", "--bs=3000", "--direct=0", "--ioengine=psync")
 DURABLE = direct("randwrite", 1, "--fsync=1")
 
 AT_FLOOR = (("floor", None, 0.85),)
-FAR = (0, 20)
+FAR = (0, 1, 20)
 
 
 def local(name, options, unit="ops/s"):
