@@ -237,17 +237,15 @@ class Session {
   [[nodiscard]] std::error_code readBlocks(std::uint64_t cluster, std::uint64_t firstBlock,
                                            std::span<std::byte> buffer) const;
   /// The server has everything up to `changes` of a checked-out cluster. True if it is clean now;
-  /// if it changed meanwhile it can be taken again.
+  /// if it changed meanwhile it can be taken again. Counted as an upload also where nothing had to
+  /// be sent for it: so the count is another one each time the cluster is clean anew.
   bool acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes);
-  /// The server needs no upload to have everything up to `changes` of a checked-out cluster. As
-  /// acknowledgeUpload(), but no upload is counted.
-  bool acknowledgeUnsent(std::uint64_t cluster, std::uint64_t changes);
   /// An upload failed: counts `fails`; the cluster stays dirty and checked out.
   void failUpload(std::uint64_t cluster);
 
   /// If a cluster is clean, and both files and a power cut would say so: how many uploads of it
   /// they count. Before anything of it is sent again they call it dirty, and clean again only with
-  /// more uploads or if nothing was sent.
+  /// more uploads.
   [[nodiscard]] std::optional<std::uint32_t> uploadsIfCleanOnDisk(std::uint64_t cluster) const;
   /// Its folder, for a file that is kept beside those of the session.
   [[nodiscard]] Folder& folder() const;
@@ -259,7 +257,6 @@ class Session {
  private:
   struct Parts;
   explicit Session(std::unique_ptr<Parts> parts);
-  bool acknowledge(std::uint64_t cluster, std::uint64_t changes, std::uint32_t uploads);
   std::unique_ptr<Parts> parts_;
 };
 

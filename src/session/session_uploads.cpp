@@ -92,17 +92,9 @@ std::error_code Session::readBlocks(std::uint64_t cluster, std::uint64_t firstBl
 }
 
 bool Session::acknowledgeUpload(std::uint64_t cluster, std::uint64_t changes) {
-  return acknowledge(cluster, changes, 1);
-}
-
-bool Session::acknowledgeUnsent(std::uint64_t cluster, std::uint64_t changes) {
-  return acknowledge(cluster, changes, 0);
-}
-
-bool Session::acknowledge(std::uint64_t cluster, std::uint64_t changes, std::uint32_t uploads) {
   Cluster& state = *parts_->map->find(cluster);
   const MutexLock lock(parts_->map->stripe(cluster));
-  state.uploads += uploads;
+  ++state.uploads;
   state.fails = 0;
   bool clean = false;
   // Another cluster's change may copy the whole table to `live`, and must not find the cluster

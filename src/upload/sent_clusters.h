@@ -28,8 +28,9 @@
 // were read, call the cluster clean with the same count. That is enough, because
 //   - before anything of a cluster is sent, a checkpoint has made it dirty on the disk
 //     (Session::snapshot());
-//   - a dirty cluster becomes clean by an acknowledged upload, which is counted, or because nothing
-//     has to be sent; the latter never after a send whose outcome is not known;
+//   - whenever a dirty cluster becomes clean it is counted, also if nothing had to be sent: else
+//     one that `live` calls clean, and `meta` still dirty, would have the count of an older record,
+//     and another program that knows only `meta` may have sent it meanwhile, and been killed;
 //   - the counts in the tables never fall, and other programs keep to the same rules.
 // So between two moments at which the disk says "clean, n uploads" nothing was sent. It holds for a
 // record that survived a power cut, and for an old one that came back, as well.
@@ -48,7 +49,7 @@
 //     without counting
 //   the image shrunk and grown: what comes back is zeroed, which makes the cluster dirty; what a
 //     record says of the server stays true. A cluster beyond the end is called clean unsent, and
-//     for that counts as uploaded
+//     counted
 //   another program that had the session: it counts its uploads, and what it leaves dirty has no
 //     record
 //   a server that went back to an older state (a backup): it lacks clusters that are clean just as

@@ -249,7 +249,7 @@ void Uploader::startUpload(std::uint64_t cluster) {
 
 void Uploader::endUnsent(const UpdatePlanner::Plan& plan) {
   const ClusterUpdate& update = plan.update;
-  if (!session_.acknowledgeUnsent(update.cluster, update.changes)) {
+  if (!session_.acknowledgeUpload(update.cluster, update.changes)) {
     return;  // it changed meanwhile, and is looked at again
   }
   sent_->unsent(update.cluster);
@@ -278,8 +278,6 @@ void Uploader::skip(std::uint64_t cluster) {
     schedule_.defer(cluster);  // the image may be growing at this moment
   } else {
     // Growing the image in a later run zeroes the cluster, and so makes it dirty again.
-    // Counted as an upload, because it may have been sent before without an answer: clean with the
-    // old count would say that it was not (sent_clusters.h).
     session_.acknowledgeUpload(cluster, session_.snapshot(cluster).changes);
   }
 }

@@ -209,7 +209,7 @@ void UploadRig::endUpload(bool successful) {
 }
 
 void UploadRig::endUnsent(const UpdatePlanner::Plan& plan) {
-  if (!session_->acknowledgeUnsent(plan.update.cluster, plan.update.changes)) {
+  if (!session_->acknowledgeUpload(plan.update.cluster, plan.update.changes)) {
     return;
   }
   sent_->unsent(plan.update.cluster);
