@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "upload/foreign_client.h"
 #include "upload/upload_body.h"
@@ -329,6 +330,9 @@ void UploadRig::letOthersAtIt(bool mayWrite) {
   if (machine.stopped()) {
     return;
   }
+  // It is not killed with our process, and has synced what it wrote.
+  const std::uint64_t ours =
+      std::exchange(machine.stopAfter, std::numeric_limits<std::uint64_t>::max());
   ForeignClient other(machine, servers());
   if (mayWrite && machine.random.oneIn(2)) {
     other.write(anyBlock() % kBlocksPerCluster, 'c');
@@ -340,6 +344,7 @@ void UploadRig::letOthersAtIt(bool mayWrite) {
   if (serverForgets) {
     servers() = {};
   }
+  machine.stopAfter = ours;
 }
 
 /// Somebody puts an older `sent` back, in the same file, while the session is closed.
