@@ -130,6 +130,8 @@ void UploadReporter::estimate(const UploadProgress& progress, UploadStatus& stat
 }
 
 void UploadReporter::publish(const UploadStatus& status, const std::string& text, bool durable) {
+  // Before anybody is told: who then moves the clock on by the interval finds the next one due.
+  nextReport_ = clock_.now() + kReportInterval;
   {
     const MutexLock lock(mutex_);
     current_ = status;
@@ -143,7 +145,6 @@ void UploadReporter::publish(const UploadStatus& status, const std::string& text
   if (sink_) {
     sink_(text);
   }
-  nextReport_ = clock_.now() + kReportInterval;
 }
 
 void UploadReporter::writeProgressFile(const std::string& text) {

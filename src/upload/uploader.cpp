@@ -334,8 +334,8 @@ void Uploader::fail(std::uint64_t cluster, const HttpAnswer& answer) {
     refuse(cluster, describe(answer));  // no server can help, so do not try for ever
     return;
   }
+  schedule_.failed(cluster);  // first: who sees the failure may move the clock on
   session_.failUpload(cluster);
-  schedule_.failed(cluster);
   if (answer.unreadable) {
     complain("a cluster was not uploaded and will be tried again: " + describe(answer));
     return;

@@ -210,7 +210,8 @@ TEST_F(BackgroundUpload, KeepsAStatusFile) {
   EXPECT_NE(readTextFile(local.file("status")).find("state=active\n"), std::string::npos);
   uploader->start();
   passTime(60s);
-  ASSERT_TRUE(service.waitFor([&] { return local.info(1).uploads == 1; }));
+  ASSERT_TRUE(
+      service.waitFor([&] { return local.info(0).uploads == 1 && local.info(1).uploads == 1; }));
   passTime(5s);
   const std::string text = readTextFile(local.file("status.txt"));
   EXPECT_EQ(text.substr(0, 10), "[General]\n");
