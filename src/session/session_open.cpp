@@ -183,12 +183,19 @@ void completeLastCluster(const Folder& folder, LoadedSession& loaded) {
   }
 }
 
+/// Other programs need not have synced what they wrote, and nothing is sent that could get lost.
+void makeDurable(const Folder& folder, LoadedSession& loaded) {
+  check(loaded.data->sync(), "cannot sync " + folder.path() + "/data");
+  check(loaded.meta->sync(), "cannot sync " + folder.path() + "/meta");
+}
+
 }  // namespace
 
 std::unique_ptr<Session> Session::open(std::unique_ptr<Folder> folder, const Clock& clock) {
   LoadedSession loaded = loadSession(*folder, LoadFor::use, clock);
   std::string line = recoverSession(*folder, loaded, clock);
   completeLastCluster(*folder, loaded);
+  makeDurable(*folder, loaded);
   std::unique_ptr<LiveFile> live;
   check(LiveFile::create(*folder, loaded.header, *loaded.meta, *loaded.data, live),
         "cannot create " + folder->path() + "/live");

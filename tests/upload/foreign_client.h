@@ -25,8 +25,10 @@ class ForeignClient {
     tables_ = std::make_unique<TableFile>(*meta_, 0, layoutOf(header));
   }
 
-  /// Uploads what is dirty. `noted`: writes that down; else it is killed before.
+  /// Uploads what is dirty, of which nothing can get lost any more. `noted`: writes that down; else
+  /// it is killed before.
   void upload(bool noted) {
+    sync();
     forEachEntry([&](std::uint64_t cluster, ClusterEntry& entry) {
       if (entry.timeChanged == 0 || random_.oneIn(3)) {
         return false;
@@ -41,7 +43,8 @@ class ForeignClient {
     sync();
   }
 
-  /// Fills a block with one byte, in some of the clusters that have a place.
+  /// Fills a block with one byte, in some of the clusters that have a place. Syncs nothing, as the
+  /// reference client.
   void write(std::uint64_t block, char byte) {
     const std::string content(kBlockSize, byte);
     forEachEntry([&](std::uint64_t, ClusterEntry& entry) {
@@ -55,7 +58,6 @@ class ForeignClient {
       entry.timeChanged = 1;
       return true;
     });
-    sync();
   }
 
   /// Calls what is dirty clean, though nobody has sent it: no program may do so.

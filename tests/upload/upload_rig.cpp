@@ -330,14 +330,14 @@ void UploadRig::letOthersAtIt(bool mayWrite) {
   if (machine.stopped()) {
     return;
   }
-  // It is not killed with our process, and has synced what it wrote.
+  // It is not killed with our process.
   const std::uint64_t ours =
       std::exchange(machine.stopAfter, std::numeric_limits<std::uint64_t>::max());
   ForeignClient other(machine, servers());
+  other.upload(/*noted=*/mayWrite && machine.random.oneIn(2));
   if (mayWrite && machine.random.oneIn(2)) {
     other.write(anyBlock() % kBlocksPerCluster, 'c');
   }
-  other.upload(/*noted=*/mayWrite && machine.random.oneIn(2));
   if (otherProgramsLie && mayWrite) {
     other.lie();
   }
