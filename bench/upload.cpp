@@ -5,9 +5,9 @@
 //   build/release/bench/upload_bench [--clusters N] [--blocks N] [--rounds N] [--dirty N]
 //
 // 1. Throughput: the final pass of an uploader, and in turns with it the same libcurl that posts
-// the
-//    same bodies from memory, ten at a time, to the same server (in this process: it takes bodies
-//    and forgets them). Only the ratio of rounds that alternate means anything.
+//    the same bodies from memory, each from its own as in life, ten at a time, to the same server
+//    (in this process: it takes bodies and forgets them). Only the ratio of rounds that alternate
+//    means anything.
 // 2. Scheduling: everything the uploader asks of queue and schedule for N dirty clusters, as a part
 //    of the time that their upload takes.
 #include <curl/curl.h>
@@ -34,10 +34,11 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 
 struct Settings {
-  std::uint64_t clusters = 150;
+  std::uint64_t clusters = 800;
   std::uint64_t blocks = kBlocksPerCluster;  ///< local ones in each cluster
   int rounds = 7;
   std::uint64_t dirty = 100'000;
+  bool merge = true;
 };
 
 Seconds timeOf(const std::function<void()>& work) {
@@ -74,7 +75,8 @@ std::unique_ptr<Session> makeSession(const std::string& directory, std::uint64_t
 /// All bodies, ten at a time, as plainly as libcurl can.
 class PlainPosts {
  public:
-  PlainPosts(std::string url, const std::string& body) : url_(std::move(url)), body_(body) {}
+  PlainPosts(std::string url, std::vector<std::string> bodies)
+      : url_(std::move(url)), bodies_(std::move(bodies)) {}
   ~PlainPosts() {
     curl_multi_cleanup(multi_);
     curl_slist_free_all(headers_);
@@ -82,11 +84,11 @@ class PlainPosts {
   PlainPosts(const PlainPosts&) = delete;
   PlainPosts& operator=(const PlainPosts&) = delete;
 
-  void run(std::uint64_t count) {
+  void run() {
     std::uint64_t begun = 0;
     std::uint64_t ended = 0;
-    while (ended < count) {
-      for (; begun < count && begun - ended < 10; ++begun) {
+    while (ended < bodies_.size()) {
+      for (; begun < bodies_.size() && begun - ended < 10; ++begun) {
         start(begun);
       }
       int running = 0;
@@ -114,8 +116,9 @@ class PlainPosts {
     const std::string url = url_ + "?uuid=0&clusterindex=" + std::to_string(cluster);
     curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_);
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body_.data());
-    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
+    const std::string& body = bodies_.at(cluster);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     curl_easy_setopt(
         handle, CURLOPT_WRITEFUNCTION,
         +[](char*, std::size_t size, std::size_t n, void*) { return size * n; });
@@ -123,7 +126,7 @@ class PlainPosts {
   }
 
   const std::string url_;
-  const std::string& body_;
+  const std::vector<std::string> bodies_;
   // Else the server would take bodies for forms.
   curl_slist* const headers_ = curl_slist_append(nullptr, "Content-Type: application/octet-stream");
   CURLM* multi_ = curl_multi_init();
@@ -151,15 +154,17 @@ void compareThroughput(const Settings& settings, const std::string& url,
                        std::atomic<std::uint64_t>& arrived) {
   const test::TemporaryDirectory directory;
   const auto session = makeSession(directory / "session", settings.clusters, settings.blocks);
-  const std::string body(40 + settings.blocks * kBlockSize, 'x');
-  PlainPosts plain(url + "/v1/file/update", body);
+  const std::size_t size = 40 + settings.blocks * kBlockSize;
+  PlainPosts plain(url + "/v1/file/update",
+                   std::vector<std::string>(settings.clusters, std::string(size, 'x')));
   std::vector<double> ratios;
   for (int round = 0; round <= settings.rounds; ++round) {
     makeAllDirty(*session, round);
-    const std::uint64_t all = body.size() * settings.clusters;
-    const double memory = timeOfSending(all, arrived, [&] { plain.run(settings.clusters); });
+    const std::uint64_t all = size * settings.clusters;
+    const double memory = timeOfSending(all, arrived, [&] { plain.run(); });
     UploadOptions options;
     options.prefix.emplace(url);
+    options.merge = settings.merge;
     Uploader uploader(*session, std::move(options));
     UploadOutcome outcome;
     const double netcow = timeOfSending(all, arrived, [&] { outcome = uploader.finish(); });
@@ -220,22 +225,28 @@ void schedule(const Settings& settings, const std::string& url) {
 int main(int argc, char** argv) {
   netcow::Settings settings;
   CLI::App app("Compares netcow's uploads with plain libcurl, and tells what scheduling costs");
-  app.add_option("--clusters", settings.clusters, "Clusters to upload in a round [150]");
+  app.add_option("--clusters", settings.clusters, "Clusters to upload in a round [800]");
   app.add_option("--blocks", settings.blocks, "Local blocks in each [320]")
       ->check(CLI::Range(std::uint64_t{1}, netcow::kBlocksPerCluster));
   app.add_option("--rounds", settings.rounds, "Rounds [7]");
+  app.add_flag("--merge,!--no-merge", settings.merge, "Ask for the merge in the end, as -m [true]");
   app.add_option("--dirty", settings.dirty, "Dirty clusters to schedule [100000], 0: none");
   CLI11_PARSE(app, argc, argv);
   netcow::setUpLogging("", false);
   spdlog::set_level(spdlog::level::warn);
   std::atomic<std::uint64_t> arrived = 0;
-  const netcow::test::ScriptedHttpServer server([&arrived](const netcow::test::HttpRequest&) {
-    netcow::test::HttpReply reply;
-    reply.taken = [&arrived](const netcow::test::HttpRequest& whole) {
-      arrived += whole.body.size();
-    };
-    return reply;
-  });
+  const netcow::test::ScriptedHttpServer server(
+      [&arrived](const netcow::test::HttpRequest& request) {
+        netcow::test::HttpReply reply;
+        if (request.path.ends_with("/update")) {
+          reply.taken = [&arrived](const netcow::test::HttpRequest& whole) {
+            arrived += whole.body.size();
+          };
+        } else if (request.path.ends_with("/status")) {
+          reply.body = R"({"state":"Done"})";
+        }
+        return reply;
+      });
   netcow::compareThroughput(settings, server.url(), arrived);
   if (settings.dirty > 0) {
     netcow::schedule(settings, server.url());

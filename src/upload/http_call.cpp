@@ -16,7 +16,7 @@ constexpr long kConnectSeconds = 20;
 constexpr long kSmallCallSeconds = 120;
 constexpr long kLowSpeedBytes = 1000;
 /// Times ten uploads this is all the memory bodies take.
-constexpr int kBodyBuffer = 256 * 1024;
+constexpr int kBodyBuffer = 512 * 1024;
 
 CURL* makeHandle() {
   startCurl();
@@ -107,7 +107,7 @@ std::unique_ptr<HttpCall> HttpCall::postForm(const std::string& url, const Crede
 std::unique_ptr<HttpCall> HttpCall::postCluster(const std::string& url,
                                                 const Credentials& credentials,
                                                 const Session& session, const ClusterUpdate& update,
-                                                const HashKey& hashKey,
+                                                const HashKey* hashKey,
                                                 std::chrono::seconds giveUpAfter) {
   std::unique_ptr<HttpCall> call(new HttpCall(url, credentials));
   call->body_ = std::make_unique<UploadBody>(session, update, hashKey);

@@ -29,11 +29,12 @@ class HttpCall {
   static std::unique_ptr<HttpCall> postForm(const std::string& url, const Credentials& credentials,
                                             const std::string& form);
   /// Streams an update from `session`, which must outlive the call, and hashes what it sends;
-  /// given up when it is slower than 1000 bytes a second for `giveUpAfter`.
+  /// given up when it is slower than 1000 bytes a second for `giveUpAfter`. `hashKey`: see
+  /// UploadBody.
   static std::unique_ptr<HttpCall> postCluster(const std::string& url,
                                                const Credentials& credentials,
                                                const Session& session, const ClusterUpdate& update,
-                                               const HashKey& hashKey,
+                                               const HashKey* hashKey,
                                                std::chrono::seconds giveUpAfter);
 
   ~HttpCall();

@@ -159,7 +159,7 @@ bool UpdatePlanner::serverHas(const ClusterUpdate& update) {
   if (!has) {
     return false;
   }
-  UploadBody body(session_, update, sent_.hashKey());
+  UploadBody body(session_, update, &sent_.hashKey());
   std::size_t used = 0;
   local_.resize(kHashBuffer);
   do {

@@ -6,31 +6,36 @@
 
 namespace netcow {
 
-UploadBody::UploadBody(const Session& session, const ClusterUpdate& update, const HashKey& hashKey)
-    : session_(session),
-      update_(update),
-      nextBlock_(update_.bits.findNext(0, true)),
-      hash_(hashKey) {}
+UploadBody::UploadBody(const Session& session, const ClusterUpdate& update, const HashKey* hashKey)
+    : session_(session), update_(update), nextBlock_(update_.bits.findNext(0, true)) {
+  if (hashKey != nullptr) {
+    hash_.emplace(*hashKey);
+  }
+}
 
 void UploadBody::rewind() {
   bitfieldUsed_ = 0;
   nextBlock_ = update_.bits.findNext(0, true);
   splitUsed_ = split_.size();
-  hash_.restart();
+  if (hash_) {
+    hash_->restart();
+  }
   hashed_ = 0;
 }
 
 std::optional<KeyedDigest> UploadBody::takeDigest() {
-  if (hashed_ != size()) {
+  if (!hash_ || hashed_ != size()) {
     return std::nullopt;
   }
   hashed_ = 0;
-  return hash_.finish();
+  return hash_->finish();
 }
 
 std::error_code UploadBody::read(std::span<std::byte> buffer, std::size_t& used) {
   const auto error = readUnhashed(buffer, used);
-  hash_.add(buffer.first(used));
+  if (hash_) {
+    hash_->add(buffer.first(used));
+  }
   hashed_ += used;
   return error;
 }

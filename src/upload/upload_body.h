@@ -22,7 +22,8 @@ namespace netcow {
 /// Not thread-safe; `session` must outlive it.
 class UploadBody {
  public:
-  UploadBody(const Session& session, const ClusterUpdate& update, const HashKey& hashKey);
+  /// `hashKey`: what takeDigest() goes by, null where nobody will ask.
+  UploadBody(const Session& session, const ClusterUpdate& update, const HashKey* hashKey);
   UploadBody(const UploadBody&) = delete;
   UploadBody& operator=(const UploadBody&) = delete;
 
@@ -34,8 +35,8 @@ class UploadBody {
   std::error_code read(std::span<std::byte> buffer, std::size_t& used);
   /// Begins again at the first byte.
   void rewind();
-  /// The digest, by `hashKey`, of just the bytes that were handed out since it last began; nothing
-  /// if it was not read to the end. To be asked once.
+  /// The digest of just the bytes that were handed out since it last began; nothing without a key,
+  /// or if it was not read to the end. To be asked once.
   [[nodiscard]] std::optional<KeyedDigest> takeDigest();
 
  private:
@@ -50,7 +51,7 @@ class UploadBody {
   std::uint64_t nextBlock_;                  ///< first block that was not read; set or the end
   std::array<std::byte, kBlockSize> split_;  ///< a block that did not fit a buffer whole
   std::size_t splitUsed_ = kBlockSize;       ///< bytes of it handed out
-  KeyedHash hash_;
+  std::optional<KeyedHash> hash_;
   std::uint64_t hashed_ = 0;  ///< bytes
 };
 

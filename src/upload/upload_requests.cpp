@@ -66,7 +66,7 @@ UploadRequests::UploadRequests(UploadPrefix prefix, UploadAccess access, const s
 
 std::unique_ptr<HttpCall> UploadRequests::makeUpdate(const Session& session,
                                                      const ClusterUpdate& update,
-                                                     const HashKey& hashKey,
+                                                     const HashKey* hashKey,
                                                      std::chrono::seconds giveUpAfter) {
   const std::string url =
       prefix_.url("update") + "?uuid=" + uuid_ + "&clusterindex=" + std::to_string(update.cluster);

@@ -32,10 +32,11 @@ class UploadRequests {
  public:
   UploadRequests(UploadPrefix prefix, UploadAccess access, const std::string& uuid);
 
-  /// Given up when it is slower than 1000 bytes a second for `giveUpAfter`.
+  /// Given up when it is slower than 1000 bytes a second for `giveUpAfter`. `hashKey`: see
+  /// UploadBody.
   [[nodiscard]] std::unique_ptr<HttpCall> makeUpdate(const Session& session,
                                                      const ClusterUpdate& update,
-                                                     const HashKey& hashKey,
+                                                     const HashKey* hashKey,
                                                      std::chrono::seconds giveUpAfter);
   /// Sizes in bytes, as the session tells them.
   [[nodiscard]] std::unique_ptr<HttpCall> makeMerge(std::uint64_t validRemoteSize,

@@ -232,9 +232,9 @@ void Uploader::startUpload(std::uint64_t cluster) {
   const UpdatePlanner::Plan plan = planner_->plan(cluster);
   switch (plan.kind) {
     case UpdatePlanner::Plan::Kind::send:
-      client_.start(UploadClient::Purpose::update,
-                    requests_->makeUpdate(session_, plan.update, sent_->hashKey(),
-                                          options_.rules.giveUpAfter));
+      client_.start(
+          UploadClient::Purpose::update,
+          requests_->makeUpdate(session_, plan.update, hashKey(), options_.rules.giveUpAfter));
       schedule_.started();
       break;
     case UpdatePlanner::Plan::Kind::notDurable:
@@ -245,6 +245,11 @@ void Uploader::startUpload(std::uint64_t cluster) {
       endUnsent(plan);
       break;
   }
+}
+
+/// Null where hashes are of no use: after its merge nothing is sent to this upload again.
+const HashKey* Uploader::hashKey() const {
+  return phase_ == Phase::finalPass && options_.merge ? nullptr : &sent_->hashKey();
 }
 
 void Uploader::endUnsent(const UpdatePlanner::Plan& plan) {

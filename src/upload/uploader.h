@@ -101,6 +101,7 @@ class Uploader {
   void obeyWishes();
   void startUploads();
   void startUpload(std::uint64_t cluster);
+  [[nodiscard]] const HashKey* hashKey() const;
   void endUnsent(const UpdatePlanner::Plan& plan);
   void skip(std::uint64_t cluster);
   void holdBack(std::uint64_t cluster, const std::error_code& error);

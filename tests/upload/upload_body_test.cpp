@@ -44,7 +44,7 @@ TEST_F(Body, IsTheBitfieldAndThenTheLocalBlocks) {
   local.write(3, 0, 1, 'a');
   local.write(3, 7, 3, 'b');
   local.write(3, 319, 1, 'c');
-  UploadBody body(local.session(), everythingOf(3), kHashKey);
+  UploadBody body(local.session(), everythingOf(3), &kHashKey);
   const std::string text = readAll(body, [] { return 1U << 20U; });
   EXPECT_EQ(body.size(), 40U + 5 * 4096);
   EXPECT_EQ(text, local.expectedBodies().at(3));
@@ -55,7 +55,7 @@ TEST_F(Body, IsTheSameInPiecesOfAnySize) {
   for (int i = 0; i < 30; ++i) {
     local.write(2, random.between(0, 300), random.between(1, 20), static_cast<char>('a' + i % 26));
   }
-  UploadBody body(local.session(), everythingOf(2), kHashKey);
+  UploadBody body(local.session(), everythingOf(2), &kHashKey);
   const std::string expected = local.expectedBodies().at(2);
   for (int round = 0; round < 20; ++round) {
     const std::uint64_t largest = random.oneIn(2) ? 9000 : 300'000;
@@ -66,7 +66,7 @@ TEST_F(Body, IsTheSameInPiecesOfAnySize) {
 
 TEST_F(Body, BeginsAnewInTheMiddleOfABlock) {
   local.fill(1, 'x');
-  UploadBody body(local.session(), everythingOf(1), kHashKey);
+  UploadBody body(local.session(), everythingOf(1), &kHashKey);
   std::string part(50, '?');
   std::size_t used = 0;
   ASSERT_FALSE(body.read(std::as_writable_bytes(std::span(part)), used));
@@ -76,14 +76,14 @@ TEST_F(Body, BeginsAnewInTheMiddleOfABlock) {
 
 TEST_F(Body, MayCarryNoBlockAtAll) {
   ASSERT_FALSE(local.session().replaceCluster(4, ClusterBits{}, {}));
-  UploadBody body(local.session(), everythingOf(4), kHashKey);
+  UploadBody body(local.session(), everythingOf(4), &kHashKey);
   EXPECT_EQ(body.size(), 40U);
   EXPECT_EQ(readAll(body, [] { return 100U; }), std::string(40, '\0'));
 }
 
 TEST_F(Body, KeepsItsBlocksWhenMoreBecomeLocal) {
   local.write(5, 10, 1, 'a');
-  UploadBody body(local.session(), everythingOf(5), kHashKey);
+  UploadBody body(local.session(), everythingOf(5), &kHashKey);
   const std::string before = local.expectedBodies().at(5);
   local.write(5, 11, 1, 'b');
   EXPECT_EQ(body.size(), 40U + 4096);
@@ -96,7 +96,7 @@ TEST_F(Body, CarriesTheBlocksOfItsUpdateAndNoOther) {
   ClusterUpdate update = everythingOf(1);
   local.write(1, 3, 4, 'b');
   local.write(1, 5, 1, 'a');
-  UploadBody body(local.session(), update, kHashKey);
+  UploadBody body(local.session(), update, &kHashKey);
   ClusterBits bits;
   bits.set(5);
   const std::string bitfield(bits.bytes.begin(), bits.bytes.end());
@@ -105,7 +105,7 @@ TEST_F(Body, CarriesTheBlocksOfItsUpdateAndNoOther) {
 
 TEST_F(Body, KnowsTheDigestOfWhatWasHandedOut) {
   local.fill(1, 'x');
-  UploadBody body(local.session(), everythingOf(1), kHashKey);
+  UploadBody body(local.session(), everythingOf(1), &kHashKey);
   std::string begun(50'000, '?');
   std::size_t used = 0;
   ASSERT_FALSE(body.read(std::as_writable_bytes(std::span(begun)), used));
@@ -119,6 +119,15 @@ TEST_F(Body, KnowsTheDigestOfWhatWasHandedOut) {
   KeyedHash expected(kHashKey);
   expected.add(std::as_bytes(std::span(sent)));
   EXPECT_EQ(body.takeDigest(), expected.finish());
+}
+
+TEST_F(Body, HasNoDigestWithoutAKey) {
+  local.fill(1, 'x');
+  UploadBody body(local.session(), everythingOf(1), nullptr);
+  EXPECT_EQ(readAll(body, [] { return 100'000U; }), local.expectedBodies().at(1));
+  EXPECT_FALSE(body.takeDigest());
+  body.rewind();
+  EXPECT_EQ(readAll(body, [] { return 100'000U; }), local.expectedBodies().at(1));
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ void UploadRig::beginUpload() {
 /// Users may write meanwhile. The connection may break in the middle: then the server takes
 /// nothing.
 bool UploadRig::readBody(InFlight& upload) {
-  UploadBody body(*session_, upload.update, sent_->hashKey());
+  UploadBody body(*session_, upload.update, machine.random.oneIn(4) ? nullptr : &sent_->hashKey());
   if (machine.random.oneIn(8)) {
     std::array<std::byte, 1000> begun;  // what curl does when a kept connection is dead
     std::size_t used = 0;
