@@ -285,6 +285,9 @@ TEST(UploadRecordTest, MessagesHoldNoWholeUuid) {
   EXPECT_EQ(hideUuid("cannot read /s/" + uuid + "/meta or /s/" + uuid + "/data", uuid),
             "cannot read /s/01234567.../meta or /s/01234567.../data");
   EXPECT_EQ(hideUuid("cannot write", uuid), "cannot write");
+  EXPECT_EQ(hideUuids("/s/" + uuid + "/meta, f" + uuid + uuid),
+            "/s/01234567.../meta, f01234567...01234567...");
+  EXPECT_EQ(hideUuids("cannot write 01234567-89ab"), "cannot write 01234567-89ab");
 }
 
 TEST_F(UploadExpiryTest, WithoutALimitNothingExpires) {

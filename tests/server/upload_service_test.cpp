@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "server/upload_service_fixture.h"
+#include "support/captured_log.h"
 
 namespace netcow {
 namespace {
@@ -75,6 +76,23 @@ TEST_F(UploadServiceTest, GoesOnWithEverythingAfterItWasKilled) {
   restart();
   EXPECT_EQ(service_->status(uuid).state, UploadState::done);
   EXPECT_EQ(service_->status(uuid).newRevision, 2);
+}
+
+TEST_F(UploadServiceTest, KnowsAfterAKillWhatAnUploadHoldsBeforeAnyClientComesBack) {
+  const test::CapturedLog log;
+  const std::string uuid = service_->create({"win", 1});
+  send(uuid, 0, randomCluster(random_, {4, 5}));
+  send(uuid, 2, randomCluster(random_, {6}));
+  restart();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (service_->status(uuid).totalClusters != 2) {
+    ASSERT_LT(std::chrono::steady_clock::now(), limit);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  service_->stop();
+  EXPECT_EQ(log.lines(uuid), 0);  // whoever knows it may change the upload
+  EXPECT_EQ(log.lines(uuid.substr(0, 8) + "... of a killed process"), 1)
+      << "the session was recovered";
 }
 
 TEST_F(UploadServiceTest, GoesOnAfterACleanEnd) {

@@ -75,6 +75,14 @@ void Upload::begin() {
   session_ = std::make_shared<UploadSession>(std::move(session), context_);
 }
 
+void Upload::openAhead() {
+  try {
+    openSession();
+  } catch (const std::exception& error) {
+    spdlog::error("upload {}: {}", shortUuid(record().uuid), hideUuids(error.what()));
+  }
+}
+
 bool Upload::store(const Update& update, Completion durable) {
   requireActive();
   const auto session = openSession();
@@ -232,7 +240,7 @@ void Upload::close() {
   const MutexLock lock(mutex_);
   if (session_) {
     if (const auto error = session_->session().close()) {
-      spdlog::error("cannot close {}: {}; it is recovered at the next start", directory_,
+      spdlog::error("cannot close {}: {}; it is recovered at the next start", hideUuids(directory_),
                     error.message());
     }
     session_.reset();
@@ -287,7 +295,7 @@ std::shared_ptr<UploadSession> Upload::openSession() {
   auto session =
       std::make_shared<UploadSession>(Session::open(directory_, context_.clock), context_);
   if (const std::string& recovery = session->session().recovery(); !recovery.empty()) {
-    spdlog::info("{}", recovery);
+    spdlog::info("{}", hideUuids(recovery));
   }
   const MutexLock recordLock(mutex_);
   session_ = session;
@@ -367,7 +375,7 @@ void Upload::removeDirectory() const {
   std::filesystem::remove_all(directory_, error);
   if (error) {
     spdlog::warn("cannot remove {}, which is not needed any more: {}; the next start tries again",
-                 directory_, error.message());
+                 hideUuids(directory_), error.message());
   }
 }
 

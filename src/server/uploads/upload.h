@@ -34,6 +34,9 @@ class Upload {
 
   /// Makes the session directory and turns the state from copying to active.
   void begin();
+  /// Opens the session, so that the record tells what it holds. What keeps it from that goes to the
+  /// log, and the next call that needs the session meets it again.
+  void openAhead();
 
   /// Keeps one cluster; `durable` is called when it survives a power cut, or will not. False if a
   /// newer update of the cluster was kept before; that one is then waited for. Throws Refusal, or

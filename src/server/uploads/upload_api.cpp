@@ -165,7 +165,7 @@ HttpResponse responseOf(Answer answer) {
   } catch (const Refusal& refusal) {
     return responseTo(refusal);
   } catch (const std::exception& error) {
-    spdlog::error("uploads: {}", error.what());
+    spdlog::error("uploads: {}", hideUuids(error.what()));
     return {.status = 500, .body = error.what()};
   }
 }

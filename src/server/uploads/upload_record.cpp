@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/uploads/upload_record.h"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
+#include <string_view>
 #include <utility>
 
 namespace netcow {
@@ -57,6 +60,24 @@ std::string hideUuid(std::string message, const std::string& uuid) {
     at += shown.size();
   }
   return message;
+}
+
+std::string hideUuids(const std::string& message) {
+  constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  const auto fits = [](char form, char c) {
+    return form == '-' ? c == '-' : std::isxdigit(static_cast<unsigned char>(c)) != 0;
+  };
+  std::string shown;
+  for (std::size_t at = 0; at < message.size();) {
+    const std::string part = message.substr(at, kForm.size());
+    if (part.size() == kForm.size() && std::ranges::equal(kForm, part, fits)) {
+      shown += shortUuid(part) + "...";
+      at += part.size();
+    } else {
+      shown += message[at++];
+    }
+  }
+  return shown;
 }
 
 }  // namespace netcow

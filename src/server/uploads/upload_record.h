@@ -38,6 +38,8 @@ bool hasEnded(UploadState state);
 std::string shortUuid(const std::string& uuid);
 /// A message (it may name files of the upload) with `uuid` cut short.
 std::string hideUuid(std::string message, const std::string& uuid);
+/// The same with whatever looks like a uuid.
+std::string hideUuids(const std::string& message);
 
 /// What a merge is asked for with, in bytes: the base is cut to the first, then cut or grown to
 /// the second.

@@ -72,6 +72,8 @@ void UploadService::resume(const UploadRecord& record) {
   }
   if (record.state == UploadState::merging) {
     merges_.push(upload);
+  } else if (record.state == UploadState::active) {
+    workers_.post([upload] { upload->openAhead(); });
   }
 }
 
