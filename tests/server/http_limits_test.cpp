@@ -2,6 +2,7 @@
 // Clients that are too many, too slow, or too greedy.
 #include <gmock/gmock.h>
 
+#include <future>
 #include <thread>
 
 #include "server/http/body_memory.h"
@@ -78,11 +79,13 @@ TEST(BodyPace, AllowsASlowBodyAndNoEndlessOne) {
 class HttpLimitsTest : public testing::Test {
  protected:
   void start(HttpServerOptions options) {
+    start(std::move(options), answeringAtOnce([](const HttpRequest& request) -> HttpResponse {
+            return {.body = request.method + " from " + request.client};
+          }));
+  }
+  void start(HttpServerOptions options, HttpHandler handler) {
     options.addresses = {{"127.0.0.1", 0}};
-    server_ = std::make_unique<HttpServer>(
-        std::move(options), answeringAtOnce([](const HttpRequest& request) -> HttpResponse {
-          return {.body = request.method + " from " + request.client};
-        }));
+    server_ = std::make_unique<HttpServer>(std::move(options), std::move(handler));
     server_->start();
   }
   HttpClient connect() { return HttpClient(server_->addresses().front().port); }
@@ -147,6 +150,68 @@ TEST_F(HttpLimitsTest, BodiesTakeNoMoreMemoryThanAllowed) {
   first.send(std::string(1'000'000, 'x'));
   EXPECT_EQ(first.receive().status, 200U);
   EXPECT_EQ(connect().post("/", std::string(1'000'000, 'x')).status, 200U);
+}
+
+TEST_F(HttpLimitsTest, ABodyKeepsItsShareOfMemoryUntilItIsAnswered) {
+  std::promise<HttpReply> held;
+  start({.bodyMemory = 1'500'000}, [&](HttpRequest&& request, HttpReply reply) {
+    if (request.target == "/wait") {
+      held.set_value(std::move(reply));
+    } else {
+      reply({});
+    }
+  });
+  const std::string body(1'000'000, 'x');
+  HttpClient first = connect();
+  first.send("POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + body);
+  HttpReply reply = held.get_future().get();  // it was received whole
+  EXPECT_EQ(connect().post("/", body).status, 503U);
+  EXPECT_EQ(connect().post("/", std::string(400'000, 'x')).status, 200U);
+  reply({});
+  EXPECT_EQ(first.receive().status, 200U);
+  EXPECT_EQ(connect().post("/", body).status, 200U);
+}
+
+TEST_F(HttpLimitsTest, ManySlowBodiesTakeNoMoreMemoryThanAllowed) {
+  constexpr int kFit = 10;
+  start({.bodyMemory = kFit * 100'000});
+  std::vector<HttpClient> invited;
+  int refused = 0;
+  for (int i = 0; i < 5 * kFit; ++i) {
+    HttpClient client = connect();
+    client.send(
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n\r\n");
+    if (client.receive().status == 100U) {
+      client.send("the beginning of a body");
+      invited.push_back(std::move(client));
+    } else {
+      ++refused;
+    }
+  }
+  EXPECT_EQ(invited.size(), kFit);
+  EXPECT_EQ(refused, 4 * kFit);
+  EXPECT_EQ(connect().get("/").status, 200U);
+}
+
+TEST_F(HttpLimitsTest, ABodyOfUnknownLengthTakesTheLongestAndNoMore) {
+  constexpr std::size_t kLongest = 400'000;
+  std::promise<std::size_t> capacity;
+  start({.longestBody = kLongest, .bodyMemory = kLongest},
+        [&](HttpRequest&& request, HttpReply reply) {
+          capacity.set_value(request.body.capacity());
+          reply({});
+        });
+  const std::string header = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n";
+  HttpClient first = connect();
+  first.send(header + "Expect: 100-continue\r\n\r\n");
+  EXPECT_EQ(first.receive().status, 100U);
+  EXPECT_EQ(connect().post("/", std::string("x")).status, 503U);
+  for (int i = 0; i < 3; ++i) {
+    first.send("186A0\r\n" + std::string(100'000, 'x') + "\r\n");
+  }
+  first.send("0\r\n\r\n");
+  EXPECT_EQ(first.receive().status, 200U);
+  EXPECT_LE(capacity.get_future().get(), kLongest);
 }
 
 TEST_F(HttpLimitsTest, SlowClientsDoNotStarveOthers) {

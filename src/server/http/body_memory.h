@@ -7,7 +7,8 @@
 
 namespace netcow {
 
-/// Bounds what the bodies that are being received may take of memory together. Thread-safe.
+/// Bounds what the bodies of requests that are not answered may take of memory together.
+/// Thread-safe.
 class BodyMemory {
  public:
   explicit BodyMemory(std::uint64_t most) : most_(most) {}

@@ -116,8 +116,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Transp
     }
   }
 
+  /// Its share of memory is held until the request is answered: a handler keeps the body as long as
+  /// it waits for the disk.
   bool reserveBody() {
     memory_ = shared_.bodies.take(parser_->content_length().value_or(options_.longestBody));
+    if (memory_ && !parser_->content_length()) {
+      // Growing piece by piece would take up to three times as much on the way.
+      parser_->get().body().reserve(options_.longestBody);
+    }
     return static_cast<bool>(memory_);
   }
 
@@ -182,7 +188,6 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Transp
     for (const auto& field : message) {
       request.fields.emplace_back(toLowerCase(field.name_string()), field.value());
     }
-    memory_ = {};  // what a handler keeps, it bounds itself
     const bool headerOnly = message.method() == boost::beast::http::verb::head;
     if (shared_.unanswered.add()) {
       call(std::move(request), replyFor(message.version(), message.keep_alive(), headerOnly));
@@ -218,6 +223,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Transp
 
   void send(const HttpResponse& response, unsigned version, bool keepAlive, bool headerOnly) {
     namespace http = boost::beast::http;
+    parser_ = nullptr;  // with what there is of the body of a request that is refused
+    memory_ = {};
     exchange_.status = response.status;
     exchange_.caller = response.caller;
     exchange_.bytesSent = headerOnly ? 0 : response.body.size();

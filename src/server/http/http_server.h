@@ -28,7 +28,7 @@ struct HttpServerOptions {
   /// So does a body that comes slower.
   BodyPace bodyPace = {};
   HttpLimits limits = {};
-  /// What all bodies that are being received may take together; more requests get 503.
+  /// What the bodies of all requests that are not answered may take together; more get 503.
   std::uint64_t bodyMemory = std::uint64_t{512} << 20U;
   /// How long clients may take for their last answers when the server ends.
   std::chrono::milliseconds patienceAtTheEnd = std::chrono::seconds(5);
