@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "server/test_files.h"
+#include "support/captured_log.h"
 #include "support/checksummed_file.h"
 #include "support/fake_clock.h"
 #include "support/seeded_random.h"
@@ -21,6 +22,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using test::Bytes;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 /// Root can write everywhere: while this lives, this thread uses files as somebody else.
 class NotRoot {
@@ -133,6 +135,62 @@ TEST_F(ChecksumMakerTest, TakesBackTheListOfAnImageThatGoesOnAndGetsItsOldTime) 
   fs::last_write_time(file("win.r1"), old);
   EXPECT_EQ(maker.makeAll(), 1U);
   EXPECT_EQ(served("win", 1), expected("win.r1"));
+}
+
+TEST_F(ChecksumMakerTest, TellsOfAnAdministratorsListThatNoLongerFitsAndServesItNoMore) {
+  const auto old = fs::last_write_time(directory_.path()) - 24h;
+  writeImage("win.r1", 5000);
+  test::writeChecksumList(file("win.r1"), {12345});
+  ChecksumMaker maker(catalog_, lists_, options_, clock_);
+  EXPECT_EQ(maker.makeAll(), 0U);
+  EXPECT_THAT(served("win", 1), SizeIs(8));
+  const test::CapturedLog log;
+  writeImage("win.r1", 6000);  // in place, and dated back
+  fs::last_write_time(file("win.r1"), old);
+  setClock(0s);  // it is not left alone yet
+  EXPECT_EQ(maker.makeAll(), 0U);
+  EXPECT_EQ(maker.makeAll(), 0U);
+  EXPECT_THAT(served("win", 1), IsEmpty());
+  EXPECT_EQ(log.lines("win.r1.crc is removed: the image changed since"), 1);
+  EXPECT_EQ(log.lines(""), 1);
+  makeImagesOld();
+  EXPECT_EQ(maker.makeAll(), 1U);
+  EXPECT_EQ(served("win", 1), expected("win.r1"));
+}
+
+TEST_F(ChecksumMakerTest, KeepsAListThatCameWithTheNewContent) {
+  writeImage("win.r1", 5000);
+  ChecksumMaker maker(catalog_, lists_, options_, clock_);
+  EXPECT_EQ(maker.makeAll(), 1U);
+  writeImage("win.r1", 6000);
+  test::writeChecksumList(file("win.r1"), {12345});
+  fs::last_write_time(file("win.r1.crc"), fs::last_write_time(file("win.r1")) + 1s);
+  const Bytes theirs = test::readFile(file("win.r1.crc"));
+  EXPECT_EQ(maker.makeAll(), 0U);
+  EXPECT_EQ(served("win", 1), theirs);
+}
+
+TEST_F(ChecksumMakerTest, ServesNoListOfFormerContentWhereItCannotBeRemoved) {
+  const auto old = fs::last_write_time(directory_.path()) - 24h;
+  fs::create_directory(file("sub"));
+  writeImage("sub/win.r1", 5000);
+  test::writeChecksumList(file("sub/win.r1"), {12345});
+  fs::permissions(directory_.path(), fs::perms(0755));
+  fs::permissions(file("sub"), fs::perms(0555));
+  ChecksumMaker maker(catalog_, lists_, options_, clock_);
+  {
+    const NotRoot notRoot;
+    EXPECT_EQ(maker.makeAll(), 0U);
+  }
+  writeImage("sub/win.r1", 6000);
+  fs::last_write_time(file("sub/win.r1"), old);
+  setClock(0s);
+  const test::CapturedLog log;
+  const NotRoot notRoot;
+  EXPECT_EQ(maker.makeAll(), 0U);
+  EXPECT_TRUE(fs::exists(file("sub/win.r1.crc")));
+  EXPECT_THAT(served("sub/win", 1), IsEmpty());
+  EXPECT_EQ(log.lines("win.r1.crc is not served any more: the image changed since"), 1);
 }
 
 TEST_F(ChecksumMakerTest, KeepsListsElsewhereWhereTheFolderCannotBeWritten) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "base/errors.h"
 #include "base/logging.h"
@@ -32,13 +33,22 @@ std::optional<struct stat> statusOf(int fd) {
   return ::fstat(fd, &status) == 0 ? std::optional(status) : std::nullopt;
 }
 
-/// Whether a list may be about the image as it is now, and has the length that it needs.
-bool fits(int list, const ServedImage& image) {
+/// Why a list cannot be about the image as it is now, by times and lengths; empty if it can.
+std::string whyUnfit(int list, const ServedImage& image) {
   const auto ofList = statusOf(list);
   const auto ofImage = statusOf(image.fd());
-  return ofList && ofImage && S_ISREG(ofList->st_mode) &&
-         !isOlder(ofList->st_mtim, ofImage->st_mtim) &&
-         static_cast<std::uint64_t>(ofList->st_size) == ChecksumList::bytesFor(image.servedSize());
+  const std::uint64_t needed = ChecksumList::bytesFor(image.servedSize());
+  if (!ofList || !ofImage || !S_ISREG(ofList->st_mode)) {
+    return "it is no file that can be read";
+  }
+  if (isOlder(ofList->st_mtim, ofImage->st_mtim)) {
+    return "it is older than the image";
+  }
+  if (static_cast<std::uint64_t>(ofList->st_size) != needed) {
+    return "it has " + std::to_string(ofList->st_size) + " bytes, and the image needs one of " +
+           std::to_string(needed);
+  }
+  return "";
 }
 
 /// Errors that mean that a folder cannot be written, whoever tries again.
@@ -90,32 +100,82 @@ fs::path ChecksumLists::ownPath(const ImageName& image) const {
   return ownFolder_ / (image.fileName() + ".crc");
 }
 
-std::vector<UniqueFd> ChecksumLists::open(const ImageName& image) const {
-  std::vector<UniqueFd> found;
-  found.push_back(catalog_.openChecksums(image));
-  found.emplace_back(::open(ownPath(image).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  std::erase_if(found, [](const UniqueFd& fd) { return !fd; });
+std::vector<ChecksumLists::Found> ChecksumLists::open(const ImageName& image) const {
+  std::vector<Found> found;
+  found.push_back({besidePath(image), catalog_.openChecksums(image)});
+  const fs::path own = ownPath(image);
+  found.push_back({own, UniqueFd(::open(own.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW))});
+  std::erase_if(found, [](const Found& list) { return !list.fd; });
   return found;
+}
+
+/// Whether its name leads to another file by now, or to none.
+bool ChecksumLists::isReplaced(const ServedImage& image) const {
+  struct stat named = {};
+  const auto held = statusOf(image.fd());
+  return !held || ::stat(catalog_.pathOf(image.image()).c_str(), &named) != 0 ||
+         named.st_dev != held->st_dev || named.st_ino != held->st_ino;
 }
 
 bool ChecksumLists::has(const ServedImage& image) const {
   const auto lists = open(image.image());
-  return std::ranges::any_of(lists, [&](const UniqueFd& fd) { return fits(fd.get(), image); });
+  return !isReplaced(image) && std::ranges::any_of(lists, [&](const Found& list) {
+    return !isStale(list) && whyUnfit(list.fd.get(), image).empty();
+  });
+}
+
+/// Whether its image changed since, although its times do not tell.
+bool ChecksumLists::isStale(const Found& list) const {
+  const auto status = statusOf(list.fd.get());
+  const MutexLock lock(mutex_);
+  const auto stale = stale_.find(list.path.string());
+  return stale != stale_.end() && status && stale->second == fileStateFrom(*status);
 }
 
 std::vector<std::byte> ChecksumLists::read(const ServedImage& image) const {
-  for (const UniqueFd& fd : open(image.image())) {
-    if (!fits(fd.get(), image)) {
+  const auto lists = open(image.image());
+  if (isReplaced(image)) {
+    return {};
+  }
+  for (const Found& found : lists) {
+    if (isStale(found)) {
       continue;
     }
-    std::vector<std::byte> list(ChecksumList::bytesFor(image.servedSize()));
-    if (!preadOrZeros(fd.get(), list, 0) && ChecksumList::parse(list)) {
-      return list;
+    std::string why = whyUnfit(found.fd.get(), image);
+    if (why.empty()) {
+      std::vector<std::byte> list(ChecksumList::bytesFor(image.servedSize()));
+      if (!preadOrZeros(found.fd.get(), list, 0) && ChecksumList::parse(list)) {
+        return list;
+      }
+      why = "it is damaged";
     }
-    spdlog::warn("the list of checksums of {} is damaged; it is not served",
-                 image.image().fileName());
+    tellOnce(found, why);
   }
   return {};
+}
+
+/// Clients ask as often as they like.
+void ChecksumLists::tellOnce(const Found& list, const std::string& why) const {
+  const auto status = statusOf(list.fd.get());
+  const FileState state = status ? fileStateFrom(*status) : FileState{};
+  {
+    const MutexLock lock(mutex_);
+    const auto [told, isNew] = told_.emplace(list.path.string(), state);
+    if (!isNew && std::exchange(told->second, state) == state) {
+      return;
+    }
+  }
+  spdlog::warn("the list of checksums {} is not served: {}", list.path.string(), why);
+}
+
+std::vector<FileState> ChecksumLists::states(const ImageName& image) const {
+  std::vector<FileState> states;
+  for (const Found& list : open(image)) {
+    if (const auto status = statusOf(list.fd.get())) {
+      states.push_back(fileStateFrom(*status));
+    }
+  }
+  return states;
 }
 
 void ChecksumLists::publish(const ServedImage& image, std::span<const std::byte> list) {
@@ -135,9 +195,19 @@ void ChecksumLists::publish(const ServedImage& image, std::span<const std::byte>
   writeList(own, image, list);
 }
 
-void ChecksumLists::remove(const ImageName& image) const {
-  ::unlink(besidePath(image).c_str());
-  ::unlink(ownPath(image).c_str());
+void ChecksumLists::removeThoseOf(const ImageName& image,
+                                  const std::vector<FileState>& before) const {
+  for (const Found& list : open(image)) {
+    const auto status = statusOf(list.fd.get());
+    if (!status || std::ranges::find(before, fileStateFrom(*status)) == before.end()) {
+      continue;
+    }
+    const bool removed = ::unlink(list.path.c_str()) == 0;
+    spdlog::warn("the list of checksums {} is {}: the image changed since", list.path.string(),
+                 removed ? "removed" : "not served any more");
+    const MutexLock lock(mutex_);
+    stale_[list.path.string()] = fileStateFrom(*status);
+  }
 }
 
 }  // namespace netcow

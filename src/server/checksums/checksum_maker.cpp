@@ -11,6 +11,7 @@
 #include <cstring>
 #include <exception>
 #include <span>
+#include <utility>
 
 #include "base/byte_order.h"
 #include "base/errors.h"
@@ -86,7 +87,7 @@ void ChecksumMaker::look() {
 
 std::size_t ChecksumMaker::makeAll() {
   std::size_t made = 0;
-  std::map<std::string, FileState> still;
+  std::map<std::string, Settled> still;
   for (const auto& [image, size] : catalog_.list()) {
     try {
       made += makeIfDue(image) ? 1 : 0;
@@ -94,7 +95,7 @@ std::size_t ChecksumMaker::makeAll() {
       spdlog::warn("no list of checksums was made of {}: {}", image.fileName(), error.what());
     }
     if (const auto settled = settled_.extract(image.fileName())) {
-      still.emplace(settled.key(), settled.mapped());
+      still.emplace(settled.key(), std::move(settled.mapped()));
     }
     if (!waitFor({})) {
       break;
@@ -111,26 +112,25 @@ bool ChecksumMaker::makeIfDue(const ImageName& name) {
     return false;
   }
   const auto settled = settled_.find(name.fileName());
-  if (settled != settled_.end() && settled->second != *state) {
-    lists_.remove(name);
+  if (settled != settled_.end() && settled->second.image != *state) {
+    lists_.removeThoseOf(name, settled->second.lists);
     settled_.erase(settled);
   } else if (settled != settled_.end() && lists_.has(*image)) {
     return false;
   }
   if (!lists_.read(*image).empty()) {
-    settled_[name.fileName()] = *state;
+    settled_[name.fileName()] = {*state, lists_.states(name)};
     return false;
   }
   return isAtRest(*image) && make(*image, *state);
 }
 
-std::optional<ChecksumMaker::FileState> ChecksumMaker::stateOf(const ServedImage& image) {
+std::optional<FileState> ChecksumMaker::stateOf(const ServedImage& image) {
   struct stat status = {};
   if (::fstat(image.fd(), &status) != 0 || status.st_nlink == 0) {
     return std::nullopt;
   }
-  return FileState{status.st_dev, status.st_ino, static_cast<std::uint64_t>(status.st_size),
-                   status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  return fileStateFrom(status);
 }
 
 bool ChecksumMaker::isAtRest(const ServedImage& image) const {
@@ -149,7 +149,7 @@ bool ChecksumMaker::make(const ServedImage& image, const FileState& state) {
     return false;
   }
   lists_.publish(image, *list);
-  settled_[image.image().fileName()] = state;
+  settled_[image.image().fileName()] = {state, lists_.states(image.image())};
   spdlog::info("made the list of checksums of {}", image.image().fileName());
   return true;
 }

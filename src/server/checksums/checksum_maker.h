@@ -55,14 +55,10 @@ class ChecksumMaker {
   std::size_t makeAll();
 
  private:
-  /// Of an image's file, what tells that it changed.
-  struct FileState {
-    std::uint64_t device = 0;
-    std::uint64_t inode = 0;
-    std::uint64_t size = 0;
-    std::int64_t modifiedSeconds = 0;
-    std::int64_t modifiedNanoseconds = 0;
-    bool operator==(const FileState&) const = default;
+  /// An image that has a sound list, and the lists that it has.
+  struct Settled {
+    FileState image;
+    std::vector<FileState> lists;
   };
 
   static std::optional<FileState> stateOf(const ServedImage& image);
@@ -79,8 +75,7 @@ class ChecksumMaker {
   ChecksumLists& lists_;
   const ChecksumMakerOptions options_;
   const Clock& clock_;
-  // As which state an image has a sound list, or cannot be read; by file name.
-  std::map<std::string, FileState> settled_;
+  std::map<std::string, Settled> settled_;  // by file name
   Mutex mutex_;
   ConditionVariable waiting_;
   bool stopped_ NETCOW_GUARDED_BY(mutex_) = false;
