@@ -6,6 +6,7 @@
 #include <future>
 
 #include "base/errors.h"
+#include "server/full_disk.h"
 #include "server/test_files.h"
 #include "server/upload_content.h"
 #include "server/uploads/refusal.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using test::Bytes;
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kBaseSize = 50'000;  // odd: served as 53 248
@@ -273,6 +275,28 @@ TEST_F(MergeJobTest, FailsWithoutRoomBeforeItWritesAnythingAndCanBeAskedAgain) {
   EXPECT_THAT(upload_->record().message, HasSubstr("no room for the new image"));
   EXPECT_EQ(std::distance(fs::directory_iterator(images_ / "sub"), {}), 1);
   EXPECT_TRUE(upload_->acceptMerge(kSizes));
+  runMerge(*upload_, catalog_);
+  expectOnlyRevision(6);
+}
+
+TEST_F(MergeJobTest, FailsWhenTheDiskFillsUpWhileTheImageIsMadeAndCanBeAskedAgain) {
+  // Nothing fits; a part of what is copied of the base; all of that and a part of the cluster.
+  for (const std::uint64_t room : {0U, 20'000U, 51'000U}) {
+    {
+      const test::FullDisk disk(images_, room);
+      runMerge(*upload_, catalog_);
+      EXPECT_TRUE(disk.wasFull());
+    }
+    EXPECT_EQ(upload_->record().state, UploadState::failed);
+    EXPECT_EQ(registry_->load().at(0).state, UploadState::failed);
+    EXPECT_THAT(upload_->record().message,
+                AllOf(HasSubstr("no room for the new image: the disk of "),
+                      HasSubstr("ask for the merge again")));
+    EXPECT_EQ(std::distance(fs::directory_iterator(images_ / "sub"), {}), 1) << "the base alone";
+    EXPECT_TRUE(fs::exists(state_ / "u/data"));
+    restart();
+    EXPECT_TRUE(upload_->acceptMerge(kSizes));
+  }
   runMerge(*upload_, catalog_);
   expectOnlyRevision(6);
 }

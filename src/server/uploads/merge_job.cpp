@@ -118,7 +118,22 @@ class MergeJob {
     if (error) {
       throwErrno(toErrno(error), "cannot use the session in " + session.directory());
     }
-    mergeSession(session, request_, upload_.progress());
+    try {
+      mergeSession(session, request_, upload_.progress());
+    } catch (const std::system_error& trouble) {
+      explainFullDisk(trouble);
+      throw;
+    }
+  }
+
+  /// There was room when the merge began: others took it meanwhile. What was made is gone already.
+  void explainFullDisk(const std::system_error& trouble) const {
+    const int error = toErrno(trouble.code());
+    if (error == ENOSPC || error == EDQUOT) {
+      throw UserError("no room for the new image: the disk of " + hidden_.parent_path().string() +
+                      " filled up while it was being made; make room there and ask for the merge "
+                      "again");
+    }
   }
 
   /// The clusters were made on top of the base as it was when the upload began.
