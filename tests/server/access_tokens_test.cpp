@@ -57,6 +57,12 @@ TEST(AccessTokens, SayWhichLineIsWrong) {
   EXPECT_THAT(refusalOf("[\"a b\"]\n" + good), HasSubstr("may hold letters"));
   EXPECT_THAT(refusalOf("[a]\n" + good + "admin = true\n[b]\n" + good + "admin = true\n"),
               HasSubstr("[b] has the same secret as [a]"));
+  for (const char* secret : {"several words no client can send", "tab\\tin-a-long-secret",
+                             "umlaut-\xC3\xA4-in-a-secret", "del-\\u007F-in-a-secret"}) {
+    EXPECT_THAT(refusalOf("[a]\ntoken = \"" + std::string(secret) + "\"\nadmin = true\n"),
+                HasSubstr("tokens.toml:2: \"token\" of [a] holds a blank"))
+        << secret;
+  }
   EXPECT_THAT(refusalOf("[a]\ntoken-sha256 = \"12\"\nadmin = true\n"),
               HasSubstr("64 hexadecimal digits"));
   EXPECT_THAT(refusalOf("[a\n"), HasSubstr("tokens.toml:1:"));

@@ -15,6 +15,11 @@ namespace {
 // Shorter ones can be guessed by trying.
 constexpr std::size_t kShortestSecret = 16;
 
+/// What can travel in a field of a header as one word; clients send nothing else.
+bool isSecretCharacter(char c) {
+  return c > ' ' && c <= '~';
+}
+
 bool isNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '_';
@@ -79,6 +84,10 @@ class TokenReader {
       }
       if (name == "token" && text->size() < kShortestSecret) {
         refuse("must have at least " + std::to_string(kShortestSecret) + " characters");
+      }
+      if (name == "token" && !std::ranges::all_of(*text, isSecretCharacter)) {
+        refuse(
+            "holds a blank or a character that is not printable ASCII, which no client can send");
       }
       const auto digest = name == "token" ? digestOf(*text) : parseDigest(*text);
       if (!digest) {
