@@ -131,7 +131,7 @@ struct Server::Parts {
     } else if (!reads && (path == "/metrics" || path == "/healthz")) {
       reply({.status = 405, .body = "this takes GET", .allow = "GET, HEAD"});
     } else if (path == "/metrics") {
-      reply(tellMetrics(blocks->figures(), uploads.figures(), httpStatistics));
+      reply(figuresFor(request));
     } else if (path == "/healthz") {
       tellHealth(std::move(reply));
     } else if (!Page::takes(path)) {
@@ -141,6 +141,19 @@ struct Server::Parts {
     } else {
       page.handle(path, std::move(request), std::move(reply));
     }
+  }
+
+  /// Strangers may watch how the server does, but the names of its images are for those with a
+  /// token, as they are on the page.
+  HttpResponse figuresFor(const HttpRequest& request) const {
+    BlockFigures exported = blocks->figures();
+    if (auto refusal = refusalOf(request)) {
+      if (request.field("authorization") != nullptr) {
+        return *refusal;  // who means to send a token wants to know that it is wrong
+      }
+      exported.images.clear();
+    }
+    return tellMetrics(exported, uploads.figures(), httpStatistics);
   }
 
   /// What somebody hears who may not.

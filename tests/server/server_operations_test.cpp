@@ -9,8 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/errors.h"
+#include "base/logging.h"
 #include "base/whole_io.h"
+#include "server/dnbd3_bytes.h"
 #include "server/http_client.h"
+#include "server/raw_client.h"
 #include "server/server.h"
 #include "server/test_files.h"
 #include "server/upload_content.h"
@@ -26,6 +29,7 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 constexpr const char* kUuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
@@ -103,6 +107,44 @@ TEST_F(ServerOperationsTest, OnlyTheOwnersTokenReachesAnUpload) {
   EXPECT_EQ(call("POST", "/v1/file/merge", "alice-secret-0001", merge).status, 200U);
 }
 
+TEST_F(ServerOperationsTest, WithoutATokenOnlyHealthFiguresAndTheEmptyPageAreToBeHad) {
+  startWithTokens(kTwoTokens);
+  test::RawClient reader(server_->blocksPort());  // an image is in use, and has figures of its own
+  reader.send(test::selectImage("lab", 1));
+  reader.receive(test::selectReply("lab", 1, 102'400).size());
+  const std::string image = "netcow_image_clients{image=\"lab\"} 1";
+
+  EXPECT_EQ(call("GET", "/healthz", "").status, 200U);
+  for (const char* path : {"/", "/page/page.js", "/page/page.css"}) {
+    EXPECT_EQ(call("GET", path, "").status, 200U) << path;
+  }
+  const HttpAnswer figures = call("GET", "/metrics", "");
+  EXPECT_EQ(figures.status, 200U);
+  EXPECT_THAT(figures.body, HasSubstr("netcow_dnbd3_clients 1\n"));
+  EXPECT_THAT(figures.body, Not(HasSubstr("netcow_image_clients{")));
+  EXPECT_THAT(call("GET", "/metrics", "carol-secret-0003").body, HasSubstr(image));
+  EXPECT_EQ(call("GET", "/metrics", "wrong-secret-0000").status, 401U);
+
+  for (const char* path : {"/api/v1/overview", "/v1/file/status?uuid=x", "/cow//API/v1/overview",
+                           "/v1/file/gettopmodifiedblocks?uuid=x&amount=1", "/nowhere"}) {
+    EXPECT_EQ(call("GET", path, "").status, 401U) << path;
+  }
+  for (const char* path : {"/v1/file/create", "/v1/file/update?uuid=x&clusterindex=0",
+                           "/v1/file/merge", "/v1/file/cancel", "/api/v1/uploads/merge",
+                           "/api/v1/uploads/cancel", "/api/v1/uploads/delete"}) {
+    EXPECT_EQ(call("POST", path, "").status, 401U) << path;
+  }
+  EXPECT_EQ(call("DELETE", "/v1/file/session?uuid=x", "").status, 401U);
+}
+
+TEST_F(ServerOperationsTest, WithoutTokensFiguresNameTheImages) {
+  start();
+  test::RawClient reader(server_->blocksPort());
+  reader.send(test::selectImage("lab", 1));
+  reader.receive(test::selectReply("lab", 1, 102'400).size());
+  EXPECT_THAT(connect().get("/metrics").body, HasSubstr("netcow_image_clients{image=\"lab\"} 1"));
+}
+
 TEST_F(ServerOperationsTest, TokensChangeWhileItRunsAndABrokenFileChangesNothing) {
   startWithTokens(kTwoTokens);
   replaceTextFile(options_.tokenFile, "[alice]\nbroken\n", false);
@@ -125,17 +167,17 @@ TEST_F(ServerOperationsTest, EachRequestIsALineOfTheAccessLogWithoutItsSecrets) 
   const std::string log = readTextFile(options_.accessLog);
   EXPECT_THAT(log, Not(HasSubstr(uuid)));
   EXPECT_THAT(log, Not(HasSubstr("secret")));
-  std::vector<nlohmann::json> lines;
+  std::vector<std::string> lines;
   std::istringstream stream(log);
-  for (std::string line; std::getline(stream, line);) {
-    lines.push_back(nlohmann::json::parse(line));
+  for (std::string text; std::getline(stream, text);) {
+    const auto line = nlohmann::json::parse(text);
+    lines.push_back(fmt::format("{} {} {}", line["token"].get<std::string>(),
+                                line["path"].get<std::string>(), line["status"].get<int>()));
   }
-  ASSERT_EQ(lines.size(), 3U);
-  EXPECT_EQ(lines[0]["token"], "alice");
-  EXPECT_EQ(lines[0]["path"], "/v1/file/create");
-  EXPECT_EQ(lines[1]["path"], "/v1/file/status?uuid=" + uuid.substr(0, 8) + "...");
-  EXPECT_EQ(lines[2]["token"], "");
-  EXPECT_EQ(lines[2]["status"], 401);
+  // A line is written when its answer was sent, so they come in any order.
+  const std::string status = "/v1/file/status?uuid=" + uuid.substr(0, 8) + "...";
+  EXPECT_THAT(lines, UnorderedElementsAre("alice /v1/file/create 200", "alice " + status + " 200",
+                                          " " + status + " 401"));
 }
 
 TEST_F(ServerOperationsTest, TellsWhetherItIsWell) {
