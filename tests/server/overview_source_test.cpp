@@ -21,7 +21,6 @@ using testing::SizeIs;
 
 class OverviewSourceTest : public testing::Test {
  protected:
-  OverviewSourceTest() { addImage("win.r1", 4096); }
   void addImage(const std::string& name, std::size_t size) {
     test::writeFile(images_ / name, test::Bytes(size));
   }
@@ -31,6 +30,8 @@ class OverviewSourceTest : public testing::Test {
   const fs::path images_ = [this] {
     fs::create_directories(directory_.path() / "images");
     fs::create_directories(directory_.path() / "state");
+    // Before anybody watches the folder: what was there already is no change of it.
+    test::writeFile(directory_.path() / "images/win.r1", test::Bytes(4096));
     return directory_.path() / "images";
   }();
   ImageCatalog catalog_ = ImageCatalog(images_);
