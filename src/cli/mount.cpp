@@ -25,6 +25,7 @@
 #include "image/image.h"
 #include "mount/fuse_options.h"
 #include "mount/mount.h"
+#include "mount/mount_guard.h"
 #include "mount/mount_point.h"
 #include "session/checkpoint_timer.h"
 #include "session/discard.h"
@@ -107,6 +108,7 @@ class MountRun {
     options.statusText = [this] { return source_->statusText() + sessionText(); };
     options.workers = command_.singleThread ? 1 : 0;
     options.debugFuse = command_.debug;
+    options.guard = &guard_;
     std::optional<CheckpointTimer> checkpoints;
     if (uploader_) {
       checkpoints.emplace(*session_.session);
@@ -223,6 +225,7 @@ class MountRun {
   const std::optional<Origin> earlier_;
   const MountCommand command_;
   Background background_;
+  MountGuard guard_;  ///< forks: before there are threads, and by the process that stays
   bool ready_ = false;
   const std::shared_ptr<TerminalLine> line_ = std::make_shared<TerminalLine>(STDERR_FILENO);
   std::unique_ptr<Source> source_;

@@ -13,6 +13,7 @@
 #include "mount/filesystem.h"
 #include "mount/fuse_options.h"
 #include "mount/libfuse_messages.h"
+#include "mount/mount_guard.h"
 #include "mount/mount_point.h"
 #include "mount/request_memory.h"
 #include "mount/worker_loop.h"
@@ -117,6 +118,7 @@ FuseOptions parseAndWarn(const std::vector<std::string>& given) {
 struct Mount::Parts {
   Parts(Image& image, MountOptions given)
       : options(parseAndWarn(given.fuseOptions)),
+        guard(given.guard),
         workers(given.workers != 0 ? given.workers : workersThatHelp()),
         point(std::move(given.mountpoint)),
         filesystem(image, memory, options.limits, std::move(given.statusText)),
@@ -129,6 +131,7 @@ struct Mount::Parts {
   void leave(const std::function<void()>& stopSource);
 
   const FuseOptions options;
+  MountGuard* const guard;
   const unsigned workers;
   MountPoint point;
   RequestMemory memory;
@@ -140,6 +143,9 @@ struct Mount::Parts {
 /// What can be done only once the connection is up.
 void Mount::Parts::settle() {
   point.recognise();
+  if (guard != nullptr && point.device()) {
+    guard->watch(*point.device());
+  }
   point.readAhead(options.limits.maxReadahead.value_or(kReadAhead));
 }
 

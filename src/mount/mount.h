@@ -10,12 +10,15 @@
 
 namespace netcow {
 
+class MountGuard;
+
 struct MountOptions {
   std::string mountpoint;                   ///< an existing folder
   std::vector<std::string> fuseOptions;     ///< as each -o gave them
   std::function<std::string()> statusText;  ///< content of `status`; called on many threads, quick
   unsigned workers = 0;                     ///< threads that serve requests; 0: as many as help
   bool debugFuse = false;                   ///< log every request
+  MountGuard* guard = nullptr;              ///< told of the mount; outlives it
 };
 
 /// An image mounted through libfuse: `img` and `status` in a folder.

@@ -21,6 +21,9 @@ class MountPoint {
   /// on the connection.
   void recognise();
 
+  /// The mounted file system's; none before recognise().
+  [[nodiscard]] std::optional<dev_t> device() const { return device_; }
+
   /// Whether the path leads to our mount, or recognise() was not reached: not when it was detached,
   /// or something else is mounted over it. Asks nothing of the mounted file system.
   [[nodiscard]] bool isOurs() const;

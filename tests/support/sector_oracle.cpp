@@ -10,6 +10,8 @@ namespace netcow::test {
 namespace {
 
 constexpr std::uint64_t kSector = SectorOracle::kSector;
+/// Linux may hand a long write on in parts, which end between its pages.
+constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kText = 80;  // of a stamp's bytes, for people
 
 /// A good mix of 64 bits (SplitMix64), so that no two stamps look alike.
@@ -110,6 +112,9 @@ std::optional<SectorOracle::Ticket> SectorOracle::begin(std::uint64_t offset,
     addVersions(sector, offset, bytes, ticket);
     ++state.underWay;
     ++state.changes;
+  }
+  for (std::uint64_t page = std::max(offset, size_) / kPage + 1; page * kPage < end; ++page) {
+    newSizes_.push_back(page * kPage);
   }
   if (end > size_) {
     newSizes_.push_back(end);

@@ -115,7 +115,7 @@ class SectorOracle {
   std::map<Ticket, Operation> operations_ NETCOW_GUARDED_BY(mutex_);
   std::uint64_t now_ NETCOW_GUARDED_BY(mutex_) = 0;
   std::uint64_t size_ NETCOW_GUARDED_BY(mutex_);
-  /// Of changes under way, and of those that failed.
+  /// Of changes under way, and of those that failed; a write may have been done in part.
   std::vector<std::uint64_t> newSizes_ NETCOW_GUARDED_BY(mutex_);
 };
 

@@ -105,5 +105,28 @@ TEST_F(SectorOracleTest, KnowsSizes) {
   EXPECT_NE(oracle_.observeSize(700), "") << "that was before";
 }
 
+/// One that made the image longer, begun within a page, went to netcow in two requests.
+TEST(GrowingWrite, MayHaveBeenDoneUpToAPage) {
+  for (const std::uint64_t size : {1000, 4096, 8192, 9700}) {
+    SectorOracle oracle({{0, 16'384}}, 1000, [](std::uint64_t, std::span<std::byte> buffer) {
+      std::fill(buffer.begin(), buffer.end(), std::byte{'b'});
+    });
+    static_cast<void>(oracle.begin(500, filled('x', 9200)));
+    oracle.crash();
+    EXPECT_EQ(oracle.observeSize(size), "");
+  }
+}
+
+TEST(GrowingWrite, ThatWasAcknowledgedIsWhole) {
+  SectorOracle oracle({{0, 16'384}}, 1000, [](std::uint64_t, std::span<std::byte>) {});
+  oracle.acknowledge(oracle.begin(500, filled('x', 9200)).value());
+  oracle.crash();
+  EXPECT_NE(oracle.observeSize(8192), "");
+  SectorOracle torn({{0, 16'384}}, 1000, [](std::uint64_t, std::span<std::byte>) {});
+  static_cast<void>(torn.begin(500, filled('x', 9200)));
+  torn.crash();
+  EXPECT_NE(torn.observeSize(5000), "") << "no page ends there";
+}
+
 }  // namespace
 }  // namespace netcow::test
