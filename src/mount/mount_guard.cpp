@@ -35,7 +35,7 @@ UniqueFd openConnections() {
   }
   const UniqueFd context(::fsopen("fusectl", FSOPEN_CLOEXEC));  // EPERM unless we are root
   if (!context || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-    return UniqueFd();
+    return {};
   }
   return UniqueFd(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
 }
