@@ -201,12 +201,15 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection<Transp
                       headerOnly](HttpResponse response) mutable {
       UnansweredRequests& unanswered = self->shared_.unanswered;
       unanswered.sending();
-      const auto executor = self->tcp().get_executor();
-      boost::asio::post(executor, [self = std::move(self), response = std::move(response), version,
-                                   keepAlive, headerOnly] {
-        self->delivery_.emplace(self->shared_.unanswered);
-        self->send(response, version, keepAlive, headerOnly);
-      });
+      {
+        // Gone before the server may end: a strand must not outlive its threads.
+        const auto executor = self->tcp().get_executor();
+        boost::asio::post(executor, [self = std::move(self), response = std::move(response),
+                                     version, keepAlive, headerOnly] {
+          self->delivery_.emplace(self->shared_.unanswered);
+          self->send(response, version, keepAlive, headerOnly);
+        });
+      }
       unanswered.removed();
     });
   }
