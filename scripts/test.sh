@@ -141,4 +141,4 @@ run_tests asan unit "$(nproc)"
 # Threads against each other. Only what that needs is built: about 50 files.
 check "Building the stress test (clang, build/tsan)" build tsan stress ||
   stop "what does not build cannot be tested."
-run_tests tsan stress 1
+run_tests tsan stress "$(nproc)"
