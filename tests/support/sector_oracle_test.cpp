@@ -107,7 +107,7 @@ TEST_F(SectorOracleTest, KnowsSizes) {
 
 /// One that made the image longer, begun within a page, went to netcow in two requests.
 TEST(GrowingWrite, MayHaveBeenDoneUpToAPage) {
-  for (const std::uint64_t size : {1000, 4096, 8192, 9700}) {
+  for (const std::uint64_t size : {1000U, 4096U, 8192U, 9700U}) {
     SectorOracle oracle({{0, 16'384}}, 1000, [](std::uint64_t, std::span<std::byte> buffer) {
       std::fill(buffer.begin(), buffer.end(), std::byte{'b'});
     });
