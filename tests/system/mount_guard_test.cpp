@@ -78,18 +78,19 @@ TEST_F(MountGuardTest, NobodyHangsInAMountThatWasKilledWhileItWaitedForAPageOfIt
     std::array<char, 4096> block = {};
     return ::pread(file.get(), block.data(), block.size(), 40 << 20) < 0 ? errno : 0;
   });
-  ASSERT_TRUE(waitUntil([] { return waitsForAPage("self"); }));
+  const bool reads = waitUntil([] { return waitsForAPage("self"); });
   // Fails, because it ends behind the largest image; so netcow drops the pages of the range.
   auto zeroing = std::async(std::launch::async, [&file] {
     constexpr off_t kTooMuch = off_t{64} << 40U;
     return ::fallocate(file.get(), FALLOC_FL_ZERO_RANGE, 32 << 20, kTooMuch) != 0 ? errno : 0;
   });
   const std::string process = std::to_string(mount_->process().pid());
-  ASSERT_TRUE(waitUntil([&process] { return waitsForAPage(process); }));
+  const bool isStuck = waitUntil([&process] { return waitsForAPage(process); });
 
   mount_->process().signal(SIGKILL);
   expectEnds(reading);
   expectEnds(zeroing);
+  EXPECT_TRUE(reads && isStuck) << "the moment did not come";
   EXPECT_EQ(mount_->wait().exitStatus, 128 + SIGKILL);
   // The session is free too.
   EXPECT_EQ(runNetcow({"check", temporary_ / "session"}).exitStatus, 0);

@@ -43,6 +43,15 @@ TEST_F(Reporter, IsDueEveryFiveSeconds) {
   EXPECT_EQ(reporter.nextReport(), local.clock().now() + 5s);
 }
 
+/// Tests of the uploader waited for ever when it was set only after everybody was told.
+TEST_F(Reporter, TheNextOneIsDueForWhoMovesTheClockOnWhenToldOfThisOne) {
+  UploadReporter told(
+      local.session(), false, [this](const std::string&) { local.clock().advance(5s); },
+      local.clock());
+  told.report(mounted());
+  EXPECT_LE(told.nextReport(), local.clock().now());
+}
+
 TEST_F(Reporter, CountsOldFreshAndCleanClusters) {
   local.writeClusters(2);
   local.clock().advance(61s);
